@@ -1,0 +1,308 @@
+//! The first page of a region: what it is, for ever readable by every version.
+
+use super::geometry::{Geometry, GeometryError};
+use super::{PAGE, superblock_word as word};
+use crate::memory::Memory;
+use crate::session::Text;
+
+/// First word of every region, `ivring`, a zero byte and the superblock's own format number 1.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"ivring\0\x01");
+
+/// A protocol version: the layout changes incompatibly with `major`, compatibly with `minor`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// Incompatible changes.
+    pub major: u16,
+    /// Compatible additions.
+    pub minor: u16,
+}
+
+impl Version {
+    /// What this crate speaks.
+    pub const CURRENT: Version = Version { major: 1, minor: 0 };
+
+    /// As a number that keeps the order.
+    pub const fn to_bits(self) -> u32 {
+        (self.major as u32) << 16 | self.minor as u32
+    }
+
+    /// The reverse of [`to_bits`](Self::to_bits).
+    pub const fn from_bits(bits: u32) -> Self {
+        let [a, b, c, d] = bits.to_le_bytes();
+        Version { major: u16::from_le_bytes([c, d]), minor: u16::from_le_bytes([a, b]) }
+    }
+}
+
+impl core::fmt::Display for Version {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// The versions one side can speak, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionRange {
+    /// Oldest.
+    pub min: Version,
+    /// Newest.
+    pub max: Version,
+}
+
+impl VersionRange {
+    /// What this crate speaks.
+    pub const SUPPORTED: VersionRange =
+        VersionRange { min: Version { major: 1, minor: 0 }, max: Version::CURRENT };
+
+    /// The newest version both can speak.
+    pub fn common(self, other: Self) -> Option<Version> {
+        let newest = self.max.min(other.max);
+        (newest >= self.min && newest >= other.min).then_some(newest)
+    }
+
+    /// As one word: minimum in the low half, maximum in the high half.
+    pub const fn to_word(self) -> u64 {
+        self.min.to_bits() as u64 | (self.max.to_bits() as u64) << 32
+    }
+
+    /// The reverse of [`to_word`](Self::to_word).
+    pub const fn from_word(word: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
+        VersionRange {
+            min: Version::from_bits(u32::from_le_bytes([a, b, c, d])),
+            max: Version::from_bits(u32::from_le_bytes([e, f, g, h])),
+        }
+    }
+}
+
+impl core::fmt::Display for VersionRange {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if self.min == self.max { write!(f, "{}", self.max) } else { write!(f, "{} to {}", self.min, self.max) }
+    }
+}
+
+/// What the state word of a region says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegionState {
+    /// Being formatted; wait.
+    Init,
+    /// In use.
+    Ready,
+    /// About to be formatted anew: say good-bye, detach, wait for READY and a new generation.
+    Closing,
+}
+
+impl RegionState {
+    const fn to_word(self) -> u64 {
+        match self {
+            RegionState::Init => 1,
+            RegionState::Ready => 2,
+            RegionState::Closing => 3,
+        }
+    }
+
+    const fn from_word(word: u64) -> Option<Self> {
+        match word & 0xff {
+            1 => Some(RegionState::Init),
+            2 => Some(RegionState::Ready),
+            3 => Some(RegionState::Closing),
+            _ => None,
+        }
+    }
+}
+
+/// Why a region cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SuperblockError {
+    /// Nobody has formatted the region yet.
+    #[error("the region is not formatted yet: start ivringd on the host")]
+    Empty,
+    /// The first word is something else.
+    #[error("this is no ivring region: magic {magic:#018x} instead of {MAGIC:#018x}")]
+    Magic {
+        /// The word found.
+        magic: u64,
+    },
+    /// The host is formatting it, or died while it did.
+    #[error("the region is being formatted; wait for ivringd")]
+    Init,
+    /// The state word has no known value.
+    #[error("region state {state:#x} is unknown: the superblock is damaged")]
+    State {
+        /// The word found.
+        state: u64,
+    },
+    /// Written by a version with which this one has nothing in common.
+    #[error("the region speaks ivring {found}, this program {supported}: install a matching version")]
+    Version {
+        /// Versions in the superblock.
+        found: VersionRange,
+        /// Versions of this program.
+        supported: VersionRange,
+    },
+    /// The region demands features this program does not know.
+    #[error("the region requires features {bits:#x} that this program does not know: install a newer version")]
+    Features {
+        /// The unknown bits.
+        bits: u64,
+    },
+    /// The mapping is not as large as the superblock says.
+    #[error("the superblock says {said} bytes and the mapping has {mapped}: give both sides the same size")]
+    Size {
+        /// Size in the superblock.
+        said: u64,
+        /// Size of the mapping.
+        mapped: u64,
+    },
+    /// Offsets or sizes that cannot be.
+    #[error("the superblock's geometry is impossible: {0}")]
+    Geometry(#[from] GeometryError),
+}
+
+/// A superblock as read once, checked, and kept in private memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Superblock {
+    /// State when it was read.
+    pub state: RegionState,
+    /// Versions the host serves.
+    pub versions: VersionRange,
+    /// Feature bits a guest must know.
+    pub features_required: u64,
+    /// Feature bits a guest may use.
+    pub features_optional: u64,
+    /// Sizes and offsets.
+    pub geometry: Geometry,
+    /// Counts the formats of this region, from 1.
+    pub generation: u64,
+    /// UUID of the only VM that may join; zero when any may.
+    pub owner: [u8; 16],
+    /// The region's name.
+    pub name: Text<{ word::NAME_LEN }>,
+}
+
+/// Feature bits this crate knows: none yet.
+const KNOWN_FEATURES: u64 = 0;
+
+/// Reads and checks the superblock.
+///
+/// Each word is read once. A region in state CLOSING is returned as such.
+///
+/// # Errors
+///
+/// See [`SuperblockError`]; nothing else of the region may be used then.
+pub fn read_superblock<M: Memory>(memory: &M) -> Result<Superblock, SuperblockError> {
+    let mapped = memory.size();
+    if mapped < PAGE {
+        return Err(SuperblockError::Size { said: PAGE, mapped });
+    }
+    // EDGE region-ready (pairs with write_state): what was stored before READY is visible after it was loaded.
+    let state_word = memory.load_acquire(word::STATE);
+    memory.after_ready();
+    let magic = memory.load(word::MAGIC);
+    if magic == 0 && state_word == 0 {
+        return Err(SuperblockError::Empty);
+    }
+    if magic != MAGIC {
+        return Err(SuperblockError::Magic { magic });
+    }
+    let state = RegionState::from_word(state_word).ok_or(SuperblockError::State { state: state_word })?;
+    if state == RegionState::Init {
+        return Err(SuperblockError::Init);
+    }
+    let versions = VersionRange::from_word(memory.load(word::VERSIONS));
+    if VersionRange::SUPPORTED.common(versions).is_none() {
+        return Err(SuperblockError::Version { found: versions, supported: VersionRange::SUPPORTED });
+    }
+    let features_required = memory.load(word::FEATURES_REQUIRED);
+    if features_required & !KNOWN_FEATURES != 0 {
+        return Err(SuperblockError::Features { bits: features_required & !KNOWN_FEATURES });
+    }
+    let geometry = Geometry {
+        size: memory.load(word::SIZE),
+        channels: memory.load(word::CHANNELS),
+        to_host: memory.load(word::TO_HOST),
+        to_guest: memory.load(word::TO_GUEST),
+        status: memory.load(word::STATUS),
+        cells: memory.load(word::CELLS),
+        directory: memory.load(word::DIRECTORY),
+        host_control: memory.load(word::HOST_CONTROL),
+        guest_control: memory.load(word::GUEST_CONTROL),
+        rings: memory.load(word::RINGS),
+    };
+    geometry.check()?;
+    if geometry.size != mapped {
+        return Err(SuperblockError::Size { said: geometry.size, mapped });
+    }
+    let mut owner = [0; 16];
+    memory.copy_out(word::OWNER, &mut owner);
+    Ok(Superblock {
+        state,
+        versions,
+        features_required,
+        features_optional: memory.load(word::FEATURES_OPTIONAL),
+        geometry,
+        generation: memory.load(word::GENERATION),
+        owner,
+        name: Text::read(memory, word::NAME),
+    })
+}
+
+/// Formats the superblock: INIT, every word, and the caller then zeroes and fills the rest and stores READY with
+/// [`write_state`]. Only the host calls it, holding the region's lock.
+pub fn write_superblock<M: Memory>(memory: &M, superblock: &Superblock) {
+    write_state(memory, RegionState::Init, "");
+    let geometry = &superblock.geometry;
+    for (at, value) in [
+        (word::VERSIONS, superblock.versions.to_word()),
+        (word::FEATURES_REQUIRED, superblock.features_required),
+        (word::FEATURES_OPTIONAL, superblock.features_optional),
+        (word::SIZE, geometry.size),
+        (word::CHANNELS, geometry.channels),
+        (word::TO_HOST, geometry.to_host),
+        (word::TO_GUEST, geometry.to_guest),
+        (word::STATUS, geometry.status),
+        (word::CELLS, geometry.cells),
+        (word::DIRECTORY, geometry.directory),
+        (word::HOST_CONTROL, geometry.host_control),
+        (word::GUEST_CONTROL, geometry.guest_control),
+        (word::RINGS, geometry.rings),
+        (word::GENERATION, superblock.generation),
+        (word::MAGIC, MAGIC),
+    ] {
+        memory.store(at, value);
+    }
+    memory.copy_in(word::OWNER, &superblock.owner);
+    superblock.name.write(memory, word::NAME);
+}
+
+/// Stores the region's state, after everything stored before it, with a reason for people.
+pub fn write_state<M: Memory>(memory: &M, state: RegionState, reason: &str) {
+    Text::<{ word::REASON_TEXT_LEN }>::truncated(reason).write(memory, word::REASON_TEXT);
+    memory.before_publish();
+    // EDGE region-ready (pairs with read_superblock).
+    memory.store_release(word::STATE, state.to_word());
+    memory.after_publish();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_keep_their_order_and_survive_the_word() {
+        let old = Version { major: 1, minor: 9 };
+        let new = Version { major: 2, minor: 0 };
+        assert!(old < new && old.to_bits() < new.to_bits());
+        assert_eq!(Version::from_bits(old.to_bits()), old);
+        let range = VersionRange { min: old, max: new };
+        assert_eq!(VersionRange::from_word(range.to_word()), range);
+    }
+
+    #[test]
+    fn the_newest_common_version_is_chosen() {
+        let v = |minor| Version { major: 1, minor };
+        let range = |min, max| VersionRange { min: v(min), max: v(max) };
+        assert_eq!(range(0, 3).common(range(1, 2)), Some(v(2)));
+        assert_eq!(range(0, 1).common(range(1, 5)), Some(v(1)));
+        assert_eq!(range(0, 1).common(range(2, 5)), None);
+    }
+}

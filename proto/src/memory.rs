@@ -1,0 +1,53 @@
+//! Access to shared memory by offset: words and bytes in, words and bytes out, never a reference.
+//!
+//! [`Memory`] is the whole interface between the protocol and a region. The raw implementation is a few instructions;
+//! the others exist to test the very same source of ring and session: a loom model, a simulation that kills a process
+//! before any single store, and a slow mapping.
+
+/// A region of shared memory, or a stand-in for one.
+///
+/// Offsets are in bytes from the region's start. Words are `u64`, little-endian in memory, at offsets divisible by 8.
+/// The other side may change any byte at any moment: what is read once must be checked and used, never read again.
+///
+/// # Panics
+///
+/// An access outside the region, or a word access that is not aligned, panics: it is a bug of the caller's, who checks
+/// every offset against a validated geometry first. No value that the peer wrote can cause it.
+pub trait Memory {
+    /// Size of the region in bytes.
+    fn size(&self) -> u64;
+
+    /// Loads the word at `at`, with no ordering.
+    fn load(&self, at: u64) -> u64;
+
+    /// Loads the word at `at`; what its writer stored before a [`store_release`](Self::store_release) of the value
+    /// loaded is visible afterwards (on memory types where plain loads and stores are ordered, see the fence points).
+    fn load_acquire(&self, at: u64) -> u64;
+
+    /// Stores a word at `at`, with no ordering.
+    fn store(&self, at: u64, value: u64);
+
+    /// Stores a word at `at` after everything stored before it.
+    fn store_release(&self, at: u64, value: u64);
+
+    /// Copies `from` into the region at `at`.
+    fn copy_in(&self, at: u64, from: &[u8]);
+
+    /// Copies bytes at `at` out of the region, filling `into`.
+    fn copy_out(&self, at: u64, into: &mut [u8]);
+
+    /// Fence point: between a record's bytes and the header that makes them visible.
+    fn before_publish(&self);
+
+    /// Fence point: after that header, so that it leaves the writer's buffers soon.
+    fn after_publish(&self);
+
+    /// Fence point: between a header that was found ready and the loads of its record's bytes.
+    fn after_ready(&self);
+
+    /// Fence point: between the last load of a record's bytes and the store of the head that gives them up.
+    fn before_release(&self);
+
+    /// Fence point: a full barrier, between a store and a load of another word.
+    fn full(&self);
+}
