@@ -1,0 +1,59 @@
+//! Sessions: who owns which channel, and whether he still lives.
+//!
+//! A guest asks for a channel through a join cell, the host echoes the request in the directory, the guest confirms.
+//! From then on each side beats its heart and reads back what it wrote. A channel belongs to an [`Identity`], not to a
+//! session: it outlives the agent's process, the daemon's and the guest's reboot.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `text`, `printable` | names of bounded length, and how they reach a terminal |
+//! | `identity` | UUID and port |
+//! | `cell` | the request, as it lies in a join cell |
+//! | `answer` | refusals, code and text |
+//! | `entry` | the echo, as it lies in the directory |
+//! | `pulse` | heartbeat with read-back; liveness by the reader's own clock |
+//! | `close` | why sessions end |
+//! | `guest` | the guest's part: [`Joiner`], [`Attachment`] |
+//! | `host` | the host's part: [`Channel`] |
+
+mod answer;
+mod cell;
+mod close;
+mod entry;
+mod guest;
+mod host;
+mod identity;
+mod printable;
+mod pulse;
+mod text;
+
+pub use answer::{Answer, Refusal, clear_answer, read_answer, write_answer};
+pub use cell::{JoinRequest, clear_request, is_still_there, read_request, write_request};
+pub use close::CloseReason;
+pub use entry::{ChannelState, Entry, read_entry};
+pub use guest::{Attachment, AttachmentEvent, Joiner, Offer};
+pub use host::{Admission, Binding, Channel, ChannelEvent, HostPulse, Phase, ScannedCells, Starts};
+pub use identity::{Identity, InvalidText, Port};
+pub use printable::{Printable, printable};
+pub use pulse::{BEAT, Liveness, Pulse, SecondWriter, Watch};
+pub use text::Text;
+pub use uuid::Uuid;
+
+/// A source of random words, from the kernel's generator: nonces, salts and heartbeats must differ between clones of
+/// one memory snapshot.
+pub trait Entropy {
+    /// A random word.
+    fn word(&mut self) -> u64;
+
+    /// A random word that is not 0.
+    fn nonzero(&mut self) -> u64 {
+        // 0 stands for "nothing" everywhere in the region; one value more or less does not weaken a nonce.
+        self.word().max(1)
+    }
+}
+
+impl<F: FnMut() -> u64> Entropy for F {
+    fn word(&mut self) -> u64 {
+        self()
+    }
+}
