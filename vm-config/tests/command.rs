@@ -1,0 +1,45 @@
+//! The command as a user meets it: its output, its messages and its exit codes.
+
+use std::process::{Command, Output};
+
+fn run(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ivring-vm-config")).args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_defaults_are_the_region_of_the_project() {
+    let output = run(&["qemu-args"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        text(&output.stdout),
+        "-object memory-backend-file,id=shmem-fg_i3,mem-path=/dev/shm/fg_i3,size=8M,share=on \
+         -device ivshmem-plain,memdev=shmem-fg_i3,addr=0x1f\n"
+    );
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn the_slot_can_be_chosen_in_hex_or_decimal() {
+    for slot in ["0x10", "16"] {
+        assert!(text(&run(&["qemu-args", "--slot", slot]).stdout).ends_with("addr=0x10\n"));
+    }
+    assert_eq!(run(&["qemu-args", "--slot", "32"]).status.code(), Some(2));
+}
+
+#[test]
+fn bad_input_is_named_and_prints_nothing() {
+    for (args, expected) in [
+        (["xml", "--size", "6M"], "take 4M or 8M"),
+        (["xml", "--name", "../x"], "holds '/'"),
+        (["qemu-args", "--size", "many"], "\"many\" is no size"),
+    ] {
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(4), "{args:?}");
+        assert_eq!(text(&output.stdout), "");
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+}
