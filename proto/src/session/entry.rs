@@ -127,6 +127,8 @@ pub(super) fn write_channel_state<M: Memory>(memory: &M, at: u64, state: Channel
 
 /// Makes the channel free.
 pub(super) fn write_free<M: Memory>(memory: &M, at: u64) {
-    memory.store(at + word::NONCE, 0);
+    // In this order: the guest that lost it never sees a state that speaks of another session.
     write_channel_state(memory, at, ChannelState::Free);
+    memory.store(at + word::NONCE, 0);
+    memory.after_publish();
 }

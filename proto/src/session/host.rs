@@ -1,0 +1,483 @@
+//! The host's part of a session: admit, echo, see the confirmation, watch, close, free.
+
+use super::entry::{read_entry, write_channel_state, write_echo, write_free};
+use super::{
+    ChannelState, CloseReason, Entropy, Entry, Identity, JoinRequest, Liveness, Port, Pulse, Refusal, SecondWriter, Text,
+    Uuid, Watch, read_request,
+};
+use crate::layout::{
+    ChannelPlace, Geometry, NAME_LEN, PORT_LEN, Version, VersionRange, cell_word, control_word as word, entry_word,
+    status_word,
+};
+use crate::memory::Memory;
+use core::time::Duration;
+
+/// How long an incumbent has to answer a challenge before a newcomer of another boot wins.
+const CHALLENGE: Duration = Duration::from_secs(2);
+
+/// The host's own heartbeat and epoch, in the status page.
+#[derive(Debug, Clone, Copy)]
+pub struct HostPulse {
+    status: u64,
+    epoch: u64,
+    pulse: Pulse,
+}
+
+impl HostPulse {
+    /// Begins a new epoch.
+    pub fn start<M: Memory>(
+        memory: &M,
+        geometry: &Geometry,
+        now: Duration,
+        entropy: &mut impl Entropy,
+    ) -> Self {
+        let status = geometry.status();
+        let epoch = entropy.nonzero();
+        let pulse = Pulse::start(memory, status + status_word::HEARTBEAT, now, entropy.word());
+        memory.before_publish();
+        memory.store_release(status + status_word::EPOCH, epoch);
+        memory.after_publish();
+        HostPulse { status, epoch, pulse }
+    }
+
+    /// The incarnation of this host.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Beats when a beat is due, and says whether it did.
+    ///
+    /// # Errors
+    ///
+    /// When somebody else wrote the word: a second daemon, a rollback or a scribbler.
+    pub fn beat<M: Memory>(
+        &mut self,
+        memory: &M,
+        now: Duration,
+        entropy: &mut impl Entropy,
+    ) -> Result<bool, SecondWriter> {
+        if now < self.pulse.due() {
+            return Ok(false);
+        }
+        self.pulse.beat(memory, now, entropy.word())
+    }
+
+    /// Tells the guests that the host leaves; their sessions stay.
+    pub fn leave<M: Memory>(&self, memory: &M) {
+        memory.before_publish();
+        memory.store_release(self.status + status_word::EPOCH, 0);
+        memory.after_publish();
+    }
+}
+
+/// Finds requests in the join cells that are new and alive.
+///
+/// A request that stood there before this host looked for the first time may be of a guest long gone; it counts once
+/// its attempt changes, which a waiting guest sees to several times a second.
+#[derive(Debug, Clone)]
+pub struct ScannedCells {
+    known: [u64; COUNT],
+}
+
+const COUNT: usize = 16;
+const _: () = assert!(COUNT as u64 == cell_word::COUNT);
+
+impl ScannedCells {
+    /// Takes note of what stands in the cells already.
+    pub fn start<M: Memory>(memory: &M, geometry: &Geometry) -> Self {
+        let mut known = [0; COUNT];
+        for (known, index) in known.iter_mut().zip(0..) {
+            *known = geometry.cell(index).map_or(0, |cell| memory.load(cell + cell_word::ATTEMPT));
+        }
+        ScannedCells { known }
+    }
+
+    /// The next new request at or after cell `from`, with its cell's number. A full scan is at most 16 cells.
+    pub fn next<M: Memory>(
+        &mut self,
+        memory: &M,
+        geometry: &Geometry,
+        from: u64,
+    ) -> Option<(u64, JoinRequest)> {
+        let start = usize::try_from(from).unwrap_or(COUNT);
+        for (known, index) in self.known.iter_mut().zip(0..).skip(start) {
+            let Some(cell) = geometry.cell(index) else { continue };
+            if memory.load(cell + cell_word::ATTEMPT) == *known {
+                continue;
+            }
+            if let Some(request) = read_request(memory, cell) {
+                *known = request.attempt;
+                return Some((index, request));
+            }
+        }
+        None
+    }
+}
+
+/// Who a channel belongs to, and the session if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// The owner.
+    pub identity: Identity,
+    /// The name the guest gave itself; untrusted.
+    pub name: Text<NAME_LEN>,
+    /// Boot id of the session.
+    pub boot: Uuid,
+    /// The session.
+    pub nonce: u64,
+    /// Salt of the to-host ring.
+    pub salt: u64,
+    /// Salt of the to-guest ring.
+    pub to_guest_salt: u64,
+    /// Version chosen.
+    pub version: Version,
+    /// Features chosen.
+    pub features: u64,
+}
+
+/// Where a channel is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Belongs to nobody.
+    Free,
+    /// Echoed, not confirmed; the host reads nothing of the guest's yet.
+    Offered,
+    /// In use.
+    Attached,
+    /// The session is over, the channel still bound.
+    Closed(CloseReason),
+}
+
+/// What the host decides about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// The session exists already; nothing to do.
+    Same,
+    /// Give it this free channel.
+    Fresh(usize),
+    /// The identity's own channel, whose session is over or is replaced: offer it anew.
+    Again(usize),
+    /// The identity's own channel, whose session is of another boot and may be alive: ask it first.
+    Challenge(usize),
+    /// A decision about this channel is pending.
+    Pending,
+    /// Say no.
+    Refuse(Refusal),
+}
+
+impl Admission {
+    /// Decides about `request`. Changes nothing.
+    ///
+    /// `owner` is the only VM that may join, if there is one. `channels` are all channels in order.
+    pub fn decide<'a>(
+        request: &JoinRequest,
+        owner: Option<Uuid>,
+        features: u64,
+        channels: impl Iterator<Item = &'a Channel>,
+    ) -> Self {
+        if owner.is_some_and(|owner| owner != request.identity.uuid) {
+            return Admission::Refuse(Refusal::NotOwner);
+        }
+        if VersionRange::SUPPORTED.common(request.versions).is_none() {
+            return Admission::Refuse(Refusal::Version { host: VersionRange::SUPPORTED });
+        }
+        if request.features_required & !features != 0 {
+            return Admission::Refuse(Refusal::Features { bits: request.features_required & !features });
+        }
+        let mut free = None;
+        let mut count = 0;
+        for (index, channel) in channels.enumerate() {
+            count += 1;
+            match &channel.binding {
+                Some(binding) if binding.identity == request.identity => {
+                    return if channel.challenge.is_some() {
+                        Admission::Pending
+                    } else if binding.nonce == request.nonce && !matches!(channel.phase, Phase::Closed(_)) {
+                        Admission::Same
+                    } else if channel.phase == Phase::Attached && binding.boot != request.boot {
+                        Admission::Challenge(index)
+                    } else {
+                        Admission::Again(index)
+                    };
+                }
+                Some(_) => {}
+                None => free = free.or(Some(index)),
+            }
+        }
+        match free {
+            Some(index) => Admission::Fresh(index),
+            None => Admission::Refuse(Refusal::Full { channels: count }),
+        }
+    }
+}
+
+/// What happened on a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelEvent {
+    /// The guest has confirmed.
+    Confirmed,
+    /// The guest said good-bye.
+    Bye(CloseReason),
+    /// The guest's heartbeat has stopped: dead or paused. The channel stays its own.
+    Stale,
+    /// It moves again.
+    Back,
+    /// The incumbent lives: refuse the newcomer in this cell.
+    ChallengeAnswered(u64, JoinRequest),
+    /// The incumbent did not answer: the newcomer in this cell wins.
+    ChallengeUnanswered(u64, JoinRequest),
+}
+
+/// Positions and salts of an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Starts {
+    /// Position at which the guest starts to produce.
+    pub to_host: u64,
+    /// Position at which the guest starts to consume.
+    pub to_guest: u64,
+    /// Salt of the to-host ring.
+    pub salt: u64,
+    /// Salt of the to-guest ring.
+    pub to_guest_salt: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Challenge {
+    value: u64,
+    deadline: Duration,
+    asked: Duration,
+    cell: u64,
+    request: JoinRequest,
+}
+
+/// One channel's session, seen by the host. The rings are somebody else's concern.
+#[derive(Debug, Clone)]
+pub struct Channel {
+    place: ChannelPlace,
+    phase: Phase,
+    binding: Option<Binding>,
+    watch: Watch,
+    liveness: Liveness,
+    challenge: Option<Challenge>,
+    stale_after: Duration,
+}
+
+impl Channel {
+    /// A channel that belongs to nobody.
+    pub fn free(place: ChannelPlace, stale_after: Duration) -> Self {
+        Channel {
+            place,
+            phase: Phase::Free,
+            binding: None,
+            watch: Watch::start(0, Duration::ZERO, stale_after),
+            liveness: Liveness::Alive,
+            challenge: None,
+            stale_after,
+        }
+    }
+
+    /// A channel as an earlier host left it in the directory. Anything that makes no sense is a free channel: any guest
+    /// could have written there.
+    pub fn recover<M: Memory>(
+        memory: &M,
+        place: ChannelPlace,
+        now: Duration,
+        stale_after: Duration,
+    ) -> Self {
+        let mut channel = Channel::free(place, stale_after);
+        let entry = read_entry(memory, place.entry);
+        let text = place.host_control + word::TEXT;
+        let port = Port::from_text(Text::<PORT_LEN>::read(memory, text + word::PORT));
+        let phase = match entry.state {
+            ChannelState::Offered => Phase::Offered,
+            ChannelState::Attached => Phase::Attached,
+            ChannelState::Closed(reason) => Phase::Closed(reason),
+            ChannelState::Free => return channel,
+            ChannelState::Unknown(_) => {
+                write_free(memory, place.entry);
+                return channel;
+            }
+        };
+        let Some(port) = port.filter(|_| entry.nonce != 0 && !entry.uuid.is_nil()) else {
+            write_free(memory, place.entry);
+            return channel;
+        };
+        channel.phase = phase;
+        channel.binding = Some(Binding {
+            identity: Identity { uuid: entry.uuid, port },
+            name: Text::read(memory, text + word::NAME),
+            boot: entry.boot,
+            nonce: entry.nonce,
+            salt: entry.salt,
+            to_guest_salt: entry.to_guest_salt,
+            version: entry.version,
+            features: entry.features,
+        });
+        channel.watch = Watch::start(channel.heartbeat(memory), now, stale_after);
+        channel
+    }
+
+    /// Where it lies.
+    pub fn place(&self) -> &ChannelPlace {
+        &self.place
+    }
+
+    /// Where it is in its life.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whose it is.
+    pub fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
+    }
+
+    /// Whether the guest's heartbeat moves.
+    pub fn liveness(&self) -> Liveness {
+        self.liveness
+    }
+
+    /// Time since the guest's heartbeat last changed.
+    pub fn silent_for(&self) -> Duration {
+        self.watch.silent_for()
+    }
+
+    fn session(&self) -> u64 {
+        self.place.guest_control + word::SESSION
+    }
+
+    fn heartbeat<M: Memory>(&self, memory: &M) -> u64 {
+        memory.load(self.session() + word::HEARTBEAT)
+    }
+
+    /// Binds the channel to the request's identity and publishes the echo. The caller has zeroed the header at its own
+    /// position of the to-guest ring and stored its head in the to-host ring.
+    pub fn offer<M: Memory>(&mut self, memory: &M, request: &JoinRequest, starts: Starts) {
+        // Present when the admission was not a refusal; the newest of ours otherwise does no harm.
+        let version = VersionRange::SUPPORTED.common(request.versions).unwrap_or(Version::CURRENT);
+        let binding = Binding {
+            identity: request.identity,
+            name: request.name,
+            boot: request.boot,
+            nonce: request.nonce,
+            salt: starts.salt,
+            to_guest_salt: starts.to_guest_salt,
+            version,
+            features: 0,
+        };
+        let text = self.place.host_control + word::TEXT;
+        binding.identity.port.text().write(memory, text + word::PORT);
+        binding.name.write(memory, text + word::NAME);
+        let entry = Entry {
+            state: ChannelState::Offered,
+            nonce: binding.nonce,
+            salt: binding.salt,
+            to_guest_salt: binding.to_guest_salt,
+            to_host_start: starts.to_host,
+            to_guest_start: starts.to_guest,
+            uuid: binding.identity.uuid,
+            boot: binding.boot,
+            version,
+            features: binding.features,
+        };
+        write_echo(memory, self.place.entry, &entry);
+        self.phase = Phase::Offered;
+        self.binding = Some(binding);
+        self.challenge = None;
+    }
+
+    /// Asks the incumbent whether it lives, for the newcomer `request` in cell `cell`.
+    pub fn challenge<M: Memory>(&mut self, memory: &M, now: Duration, cell: u64, request: JoinRequest) {
+        let at = self.place.entry + entry_word::CHALLENGE;
+        let value = memory.load(at).wrapping_add(1);
+        memory.store(at, value);
+        memory.after_publish();
+        self.challenge = Some(Challenge { value, deadline: now + CHALLENGE, asked: now, cell, request });
+    }
+
+    /// Looks at the guest's words; at most one event a call. Never blocks.
+    pub fn poll<M: Memory>(&mut self, memory: &M, now: Duration) -> Option<ChannelEvent> {
+        match self.phase {
+            Phase::Free | Phase::Closed(_) => None,
+            Phase::Offered => self.look_for_confirmation(memory, now),
+            Phase::Attached => self
+                .look_for_bye(memory)
+                .or_else(|| self.look_at_challenge(memory, now))
+                .or_else(|| self.look_at_heartbeat(memory, now)),
+        }
+    }
+
+    fn look_for_confirmation<M: Memory>(&mut self, memory: &M, now: Duration) -> Option<ChannelEvent> {
+        let binding = self.binding.as_ref()?;
+        // EDGE session-confirm (pairs with Attachment::confirm).
+        let confirm = memory.load_acquire(self.session() + word::CONFIRM);
+        if confirm != binding.nonce ^ binding.salt {
+            return None;
+        }
+        memory.after_ready();
+        self.phase = Phase::Attached;
+        self.liveness = Liveness::Alive;
+        self.watch = Watch::start(self.heartbeat(memory), now, self.stale_after);
+        write_channel_state(memory, self.place.entry, ChannelState::Attached);
+        Some(ChannelEvent::Confirmed)
+    }
+
+    fn look_for_bye<M: Memory>(&self, memory: &M) -> Option<ChannelEvent> {
+        let nonce = self.binding.as_ref()?.nonce;
+        // EDGE session-bye (pairs with Attachment::bye).
+        if memory.load_acquire(self.session() + word::BYE) != nonce {
+            return None;
+        }
+        memory.after_ready();
+        let [code, ..] = memory.load(self.session() + word::BYE_REASON).to_le_bytes();
+        Some(ChannelEvent::Bye(CloseReason::from_code(code)))
+    }
+
+    fn look_at_challenge<M: Memory>(&mut self, memory: &M, now: Duration) -> Option<ChannelEvent> {
+        let challenge = self.challenge.as_mut()?;
+        // Time in which the host itself was suspended is not the incumbent's.
+        let gap = now.saturating_sub(challenge.asked);
+        challenge.asked = now;
+        if gap > CHALLENGE / 2 {
+            challenge.deadline = now + CHALLENGE;
+        }
+        let Challenge { value, deadline, cell, request, .. } = *challenge;
+        if memory.load(self.session() + word::CHALLENGE_ANSWER) == value {
+            self.challenge = None;
+            Some(ChannelEvent::ChallengeAnswered(cell, request))
+        } else if now >= deadline {
+            self.challenge = None;
+            Some(ChannelEvent::ChallengeUnanswered(cell, request))
+        } else {
+            None
+        }
+    }
+
+    fn look_at_heartbeat<M: Memory>(&mut self, memory: &M, now: Duration) -> Option<ChannelEvent> {
+        let liveness = self.watch.look(self.heartbeat(memory), now);
+        if liveness == self.liveness {
+            return None;
+        }
+        self.liveness = liveness;
+        Some(match liveness {
+            Liveness::Stale => ChannelEvent::Stale,
+            Liveness::Alive => ChannelEvent::Back,
+        })
+    }
+
+    /// Ends the session; the channel stays bound and the guest reads why.
+    pub fn close<M: Memory>(&mut self, memory: &M, reason: CloseReason) {
+        self.phase = Phase::Closed(reason);
+        self.challenge = None;
+        write_channel_state(memory, self.place.entry, ChannelState::Closed(reason));
+    }
+
+    /// Unbinds the channel.
+    pub fn release<M: Memory>(&mut self, memory: &M) -> Option<Binding> {
+        write_free(memory, self.place.entry);
+        self.phase = Phase::Free;
+        self.challenge = None;
+        self.liveness = Liveness::Alive;
+        self.binding.take()
+    }
+}
