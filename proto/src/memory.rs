@@ -4,6 +4,36 @@
 //! the others exist to test the very same source of ring and session: a loom model, a simulation that kills a process
 //! before any single store, and a slow mapping.
 
+mod copy;
+#[cfg(feature = "std")]
+mod crash;
+mod fences;
+mod forward;
+#[cfg(feature = "std")]
+mod heap;
+#[cfg(feature = "std")]
+mod mapped;
+#[cfg(all(loom, feature = "std"))]
+mod model;
+mod raw;
+#[cfg(feature = "std")]
+mod slow;
+#[cfg(feature = "std")]
+mod words;
+
+#[cfg(feature = "std")]
+pub use crash::{CrashMemory, Killed};
+pub use fences::{Fences, MemoryType, Uncached, WriteBack, WriteCombining};
+#[cfg(feature = "std")]
+pub use heap::HeapMemory;
+#[cfg(feature = "std")]
+pub use mapped::MappedFile;
+#[cfg(all(loom, feature = "std"))]
+pub use model::ModelMemory;
+pub use raw::RawMemory;
+#[cfg(feature = "std")]
+pub use slow::SlowMemory;
+
 /// A region of shared memory, or a stand-in for one.
 ///
 /// Offsets are in bytes from the region's start. Words are `u64`, little-endian in memory, at offsets divisible by 8.
@@ -39,10 +69,11 @@ pub trait Memory {
     /// Fence point: between a record's bytes and the header that makes them visible.
     fn before_publish(&self);
 
-    /// Fence point: after that header, so that it leaves the writer's buffers soon.
+    /// Fence point: after a word that the other side waits for (that header, or a head), so that it leaves the writer's
+    /// buffers soon and before anything stored later.
     fn after_publish(&self);
 
-    /// Fence point: between a header that was found ready and the loads of its record's bytes.
+    /// Fence point: between a word that was found ready (a header, or a head) and the accesses that it permits.
     fn after_ready(&self);
 
     /// Fence point: between the last load of a record's bytes and the store of the head that gives them up.
@@ -51,3 +82,5 @@ pub trait Memory {
     /// Fence point: a full barrier, between a store and a load of another word.
     fn full(&self);
 }
+
+forward::forward_memory!(impl<M: Memory> Memory for &M: |memory| (**memory));

@@ -1,0 +1,49 @@
+//! Memory of this process's own, for tests and benchmarks.
+
+use std::{
+    ptr::NonNull,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use super::{Fences, RawMemory, WriteBack, forward::forward_memory};
+
+/// A line as the protocol counts them, so that the allocation starts at one.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Line {
+    _words: [AtomicU64; 16],
+}
+
+/// A zeroed region on the heap. Clones mean the same region; threads may share it as processes share a mapping.
+#[derive(Clone, Debug)]
+pub struct HeapMemory<F: Fences = WriteBack> {
+    raw: RawMemory<F>,
+    owner: Arc<[Line]>,
+}
+
+impl HeapMemory {
+    /// Allocates `size` bytes, zeroed.
+    ///
+    /// # Panics
+    ///
+    /// When `size` is no multiple of 8.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        let owner: Arc<[Line]> = (0..size.div_ceil(size_of::<Line>())).map(|_| Line::default()).collect();
+        let base = NonNull::from(&*owner).cast::<u8>();
+        // SAFETY: the allocation holds at least `size` bytes of atomics, which may be written through a shared reference, and
+        // lives as long as `owner` beside it; nothing else touches it, for `Line` gives its words to nobody.
+        let raw = unsafe { RawMemory::new(base, size) };
+        Self { raw, owner }
+    }
+}
+
+impl<F: Fences> HeapMemory<F> {
+    /// The same region with the fences of another memory type.
+    #[must_use]
+    pub fn with_fences<G: Fences>(self) -> HeapMemory<G> {
+        HeapMemory { raw: self.raw.with_fences(), owner: self.owner }
+    }
+}
+
+forward_memory!(impl<F: Fences> Memory for HeapMemory<F>: |memory| memory.raw);

@@ -1,0 +1,158 @@
+//! The region as a pointer and a size.
+
+use core::{
+    marker::PhantomData,
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+};
+
+use super::{Fences, Memory, WriteBack, copy};
+
+/// Shared memory at a fixed address, with the fences of its memory type.
+///
+/// Copies of this value mean the same memory. It does not own it: see [`new`](Self::new).
+#[derive(Clone, Copy, Debug)]
+pub struct RawMemory<F: Fences = WriteBack> {
+    base: NonNull<u8>,
+    size: usize,
+    fences: PhantomData<F>,
+}
+
+impl<F: Fences> RawMemory<F> {
+    /// Takes `size` bytes at `base` for shared memory.
+    ///
+    /// # Safety
+    ///
+    /// From now on until the last use of this value and of its copies, the bytes must be mapped for reads and writes, and
+    /// nothing in this process may access them but through such values or by atomics.
+    ///
+    /// # Panics
+    ///
+    /// When `base` or `size` is no multiple of 8.
+    #[must_use]
+    pub unsafe fn new(base: NonNull<u8>, size: usize) -> Self {
+        assert!(
+            base.addr().get().is_multiple_of(8) && size.is_multiple_of(8),
+            "shared memory at {base:?}, {size} bytes, is not aligned to 8"
+        );
+        Self { base, size, fences: PhantomData }
+    }
+
+    /// The same memory with the fences of another type.
+    #[must_use]
+    pub fn with_fences<G: Fences>(self) -> RawMemory<G> {
+        RawMemory { base: self.base, size: self.size, fences: PhantomData }
+    }
+
+    /// The word at `at`, for one access.
+    #[inline]
+    fn word(&self, at: u64) -> &AtomicU64 {
+        let Some(offset) = usize::try_from(at).ok().filter(|at| at.is_multiple_of(8) && *at < self.size)
+        else {
+            refuse_word(at, self.size)
+        };
+        // SAFETY: `offset` is inside the memory by the check above.
+        let place = unsafe { self.base.add(offset) };
+        // SAFETY: `place` is 8-aligned, since base and offset are, and the word ends inside, since the size is a multiple of 8;
+        // `new`'s contract keeps it mapped and free of accesses that are not atomic.
+        unsafe { AtomicU64::from_ptr(place.as_ptr().cast()) }
+    }
+
+    /// The address of `length` bytes at `at`.
+    #[inline]
+    fn bytes(&self, at: u64, length: usize) -> *mut u8 {
+        let inside = |offset: &usize| *offset <= self.size && length <= self.size - *offset;
+        let Some(offset) = usize::try_from(at).ok().filter(inside) else {
+            refuse_bytes(at, length, self.size)
+        };
+        // SAFETY: `offset` is inside the memory or just behind its last byte by the check above.
+        unsafe { self.base.add(offset) }.as_ptr()
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse_word(at: u64, size: usize) -> ! {
+    panic!("word at {at} of shared memory of {size} bytes: outside or not aligned to 8")
+}
+
+#[cold]
+#[inline(never)]
+fn refuse_bytes(at: u64, length: usize, size: usize) -> ! {
+    panic!("{length} bytes at {at} of shared memory of {size} bytes: outside")
+}
+
+// SAFETY: the value is an address. Every access through it is an atomic or a copy that tolerates concurrent writers, so it
+// does not matter which thread makes it; `new`'s contract keeps the memory mapped for all of them.
+unsafe impl<F: Fences> Send for RawMemory<F> {}
+// SAFETY: as for `Send`; there is no other state.
+unsafe impl<F: Fences> Sync for RawMemory<F> {}
+
+impl<F: Fences> Memory for RawMemory<F> {
+    #[inline]
+    fn size(&self) -> u64 {
+        self.size as u64
+    }
+
+    #[inline]
+    fn load(&self, at: u64) -> u64 {
+        u64::from_le(self.word(at).load(Relaxed))
+    }
+
+    #[inline]
+    fn load_acquire(&self, at: u64) -> u64 {
+        u64::from_le(self.word(at).load(Acquire))
+    }
+
+    #[inline]
+    fn store(&self, at: u64, value: u64) {
+        self.word(at).store(value.to_le(), Relaxed);
+    }
+
+    #[inline]
+    fn store_release(&self, at: u64, value: u64) {
+        self.word(at).store(value.to_le(), Release);
+    }
+
+    #[inline]
+    fn copy_in(&self, at: u64, from: &[u8]) {
+        let place = self.bytes(at, from.len());
+        // SAFETY: `bytes` has checked the range; `new`'s contract keeps it mapped and free of other accesses.
+        unsafe { copy::copy_in(place, from) }
+    }
+
+    #[inline]
+    fn copy_out(&self, at: u64, into: &mut [u8]) {
+        let place = self.bytes(at, into.len());
+        // SAFETY: `bytes` has checked the range; `new`'s contract keeps it mapped and free of other accesses.
+        unsafe { copy::copy_out(place, into) }
+    }
+
+    #[inline]
+    fn before_publish(&self) {
+        F::before_publish();
+    }
+
+    #[inline]
+    fn after_publish(&self) {
+        F::after_publish();
+    }
+
+    #[inline]
+    fn after_ready(&self) {
+        F::after_ready();
+    }
+
+    #[inline]
+    fn before_release(&self) {
+        F::before_release();
+    }
+
+    #[inline]
+    fn full(&self) {
+        F::full();
+    }
+}

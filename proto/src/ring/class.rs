@@ -1,0 +1,71 @@
+//! Who may fill a ring how far, so that control traffic waits behind a quarter of it at most.
+
+use super::lane::Limits;
+
+/// What a record is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Keeps the session going: may take the last byte of free space.
+    Control,
+    /// An ordinary message: leaves an eighth of the ring free, unless it is so large that it would then never fit.
+    Message,
+    /// A piece of something larger: leaves an eighth of the ring free, and all pieces together hold at most a quarter.
+    Bulk,
+}
+
+impl Class {
+    /// Free space that a record of this class and of `span` bytes must leave.
+    pub(super) fn reserve(self, span: u64, limits: &Limits) -> u64 {
+        match self {
+            Self::Control => 0,
+            // The padding before a record is shorter than the record, so twice its span is what it can need at most.
+            Self::Message if span > (limits.capacity - limits.eighth) / 2 => 0,
+            Self::Message | Self::Bulk => limits.eighth,
+        }
+    }
+}
+
+/// How many bytes of bulk records the consumer has not released yet: never too few, in constant time and space.
+///
+/// The records are counted in two groups, each with the position of its end. A group is forgotten when the head has passed
+/// its end, and the second takes its place. Counting a group to its end errs on the safe side.
+#[derive(Debug, Default)]
+pub(super) struct BulkAccount {
+    older: Group,
+    newer: Group,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    bytes: u64,
+    end: u64,
+}
+
+impl BulkAccount {
+    /// Counts `bytes` that end at `end` as bulk, whatever they are.
+    pub(super) fn everything(bytes: u64, end: u64) -> Self {
+        Self { older: Group { bytes, end }, newer: Group::default() }
+    }
+
+    /// Bytes that count as not released.
+    pub(super) fn held(&self) -> u64 {
+        self.older.bytes + self.newer.bytes
+    }
+
+    /// Counts a record of `bytes` with its padding that ends at `end`. The first group takes up to `half` of the quota.
+    pub(super) fn add(&mut self, bytes: u64, end: u64, half: u64) {
+        let into_older = self.newer.bytes == 0 && self.older.bytes + bytes <= half || self.older.bytes == 0;
+        let group = if into_older { &mut self.older } else { &mut self.newer };
+        group.bytes += bytes;
+        group.end = end;
+    }
+
+    /// Forgets what lies before `head`.
+    pub(super) fn released(&mut self, head: u64) {
+        for _ in 0..2 {
+            if self.older.bytes > 0 && head.wrapping_sub(self.older.end) <= u64::MAX / 2 {
+                self.older = core::mem::take(&mut self.newer);
+            }
+        }
+    }
+}

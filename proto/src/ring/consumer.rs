@@ -1,0 +1,234 @@
+//! The reading end of a ring.
+
+use super::{
+    fault::Fault,
+    header::{HEADER, Header, PADDING},
+    lane::Lane,
+    record::Record,
+};
+use crate::{layout::RingPlace, memory::Memory};
+
+/// Takes records from a ring. Never blocks.
+///
+/// A record is peeked, copied out, then committed. Committed records are given back to the producer in larger steps, see
+/// [`set_release_window`](Self::set_release_window); those not yet given back are delivered again after a crash.
+#[derive(Debug)]
+pub struct Consumer<M> {
+    lane: Lane<M>,
+    /// Everything before is committed.
+    position: u64,
+    offset: u64,
+    /// The head as stored.
+    head: u64,
+    /// The mark as stored: everything before it may have been handed over.
+    seen: u64,
+    /// Everything before it may have been handed over by a predecessor.
+    redelivered_to: u64,
+    window: u64,
+    peeked: Option<Record>,
+    fault: Option<Fault>,
+}
+
+impl<M: Memory> Consumer<M> {
+    /// Begins a session at `position`: the producer must not look at the head before. Stores head and mark.
+    ///
+    /// Records before `seen` are marked as delivered again. A position that is not a multiple of 8, or a mark that is not
+    /// between it and the end of a full ring, is a fault, and nothing is stored.
+    ///
+    /// # Panics
+    ///
+    /// When `place` lies outside the memory.
+    pub fn start(memory: M, place: RingPlace, salt: u64, position: u64, seen: u64) -> Self {
+        let mut consumer = Self::at(Lane::new(memory, place, salt), position, seen);
+        if !position.is_multiple_of(8) {
+            consumer.fault = Some(Fault::Start { position });
+        } else if let Err(fault) = consumer.check_seen() {
+            consumer.fault = Some(fault);
+        } else {
+            let Lane { memory, .. } = &consumer.lane;
+            memory.store(consumer.lane.seen(), seen);
+            memory.before_publish();
+            memory.store_release(consumer.lane.head(), position);
+            memory.after_publish();
+        }
+        consumer
+    }
+
+    /// Takes over from a consumer that died, at the head it had stored. Its line is not trusted.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`] found. Nothing is stored in any case.
+    ///
+    /// # Panics
+    ///
+    /// When `place` lies outside the memory.
+    pub fn resume(memory: M, place: RingPlace, salt: u64) -> Result<Self, Fault> {
+        let lane = Lane::new(memory, place, salt);
+        let head = lane.memory.load(lane.head());
+        let seen = lane.memory.load(lane.seen());
+        if !head.is_multiple_of(8) {
+            return Err(Fault::HeadUnaligned { head });
+        }
+        let consumer = Self::at(lane, head, seen);
+        consumer.check_seen()?;
+        Ok(consumer)
+    }
+
+    fn at(lane: Lane<M>, position: u64, seen: u64) -> Self {
+        let offset = lane.offset_of(position);
+        let window = lane.limits.eighth;
+        Self {
+            lane,
+            position,
+            offset,
+            head: position,
+            seen,
+            redelivered_to: seen,
+            window,
+            peeked: None,
+            fault: None,
+        }
+    }
+
+    fn check_seen(&self) -> Result<(), Fault> {
+        let (seen, head) = (self.seen, self.head);
+        if !seen.is_multiple_of(8) || seen.wrapping_sub(head) > self.lane.limits.capacity {
+            return Err(Fault::Seen { seen, head });
+        }
+        Ok(())
+    }
+
+    /// The next record, or nothing when there is none. The same again until [`commit`](Self::commit).
+    ///
+    /// Looks at two headers at most. Before a record is returned the mark behind it is stored, so that a successor knows
+    /// that it may have been handed over; before nothing is returned all that is committed is released.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`] that ended the session.
+    #[inline]
+    pub fn peek(&mut self) -> Result<Option<Record>, Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if self.peeked.is_some() {
+            return Ok(self.peeked);
+        }
+        match self.find() {
+            Ok(Some(header)) => Ok(Some(self.hand_over(header))),
+            Ok(None) => {
+                self.release();
+                Ok(None)
+            }
+            Err(fault) => {
+                self.fault = Some(fault);
+                Err(fault)
+            }
+        }
+    }
+
+    /// The header of the next record, behind a padding if there is one. A second padding cannot be: none starts a ring.
+    #[inline]
+    fn find(&mut self) -> Result<Option<Header>, Fault> {
+        let Some(header) = self.lane.read(self.position, self.offset)? else { return Ok(None) };
+        if header.kind != PADDING {
+            return Ok(Some(header));
+        }
+        let padding = self.position;
+        self.pass(header.span());
+        // Its record was stored before the batch that both belong to was published.
+        let header = self.lane.read(self.position, self.offset)?;
+        header.map(Some).ok_or(Fault::NothingAfterPadding { position: padding })
+    }
+
+    #[inline]
+    fn hand_over(&mut self, header: Header) -> Record {
+        let position = self.position;
+        let end = position.wrapping_add(header.span());
+        let ahead = |mark: u64| mark.wrapping_sub(position).wrapping_sub(1) < self.lane.limits.capacity;
+        let redelivered = ahead(self.redelivered_to);
+        if !ahead(self.seen) {
+            // Before the caller gets it. Only a successor of this process reads the mark, so program order is enough.
+            self.lane.memory.store(self.lane.seen(), end);
+            self.seen = end;
+        }
+        let record = Record { redelivered, ..header.record(position) };
+        self.peeked = Some(record);
+        record
+    }
+
+    /// Copies payload bytes from `offset` on, filling `into`.
+    ///
+    /// # Panics
+    ///
+    /// When `record` is not the one peeked, or when its payload ends before the bytes asked for.
+    #[inline]
+    pub fn copy_out(&self, record: &Record, offset: usize, into: &mut [u8]) {
+        let peeked = self.peeked.as_ref().is_some_and(|peeked| peeked.position == record.position);
+        assert!(peeked, "record at {} is not the one peeked", record.position);
+        let end = offset.checked_add(into.len());
+        assert!(
+            end.is_some_and(|end| end <= record.length),
+            "{} bytes at {offset} of a payload of {}",
+            into.len(),
+            record.length
+        );
+        self.lane.memory.copy_out(self.lane.data(self.offset) + HEADER + offset as u64, into);
+    }
+
+    /// Passes the peeked record, if there is one: a successor may not deliver it again once its space is released.
+    #[inline]
+    pub fn commit(&mut self) {
+        let Some(record) = self.peeked.take() else { return };
+        self.pass(record.span());
+        if self.position.wrapping_sub(self.head) >= self.window {
+            self.release();
+        }
+    }
+
+    #[inline]
+    fn pass(&mut self, span: u64) {
+        self.position = self.position.wrapping_add(span);
+        self.offset = self.lane.advance(self.offset, span);
+    }
+
+    /// Gives the space of all committed records back to the producer. Does nothing after a fault.
+    pub fn release(&mut self) {
+        if self.head == self.position || self.fault.is_some() {
+            return;
+        }
+        let Lane { memory, .. } = &self.lane;
+        memory.before_release();
+        // EDGE space-release (pairs with Producer::refresh and Producer::recover)
+        memory.store_release(self.lane.head(), self.position);
+        memory.after_publish();
+        self.head = self.position;
+    }
+
+    /// Position of the next record: everything before is committed.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Sets how many committed bytes gather before their space is released by itself: at first an eighth of the ring.
+    /// A crash delivers at most that much again, and the record in hand.
+    pub fn set_release_window(&mut self, bytes: u64) {
+        self.window = bytes;
+    }
+
+    /// Whether the producer claims to have published more while the next header is zero. For a moment that can be so
+    /// where stores leave the processor late; when it stays, the ring is wedged.
+    pub fn is_behind_hint(&self) -> bool {
+        // EDGE hint-after-publish (pairs with Producer::flush)
+        let hint = self.lane.memory.load_acquire(self.lane.hint());
+        self.lane.memory.after_ready();
+        let ahead = hint.wrapping_sub(self.position);
+        ahead != 0 && ahead <= u64::MAX / 2 && self.lane.memory.load_acquire(self.lane.data(self.offset)) == 0
+    }
+
+    /// What ended the session, if something did.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+}

@@ -1,0 +1,73 @@
+//! The 8 bytes before every payload.
+
+use super::{fault::Fault, lane::Limits, record::Record};
+
+/// Size of a record's header in bytes.
+pub const HEADER: u64 = 8;
+
+/// The kind of a padding, which fills the end of the ring when a record does not fit there. Kind 0 does not exist.
+pub const PADDING: u8 = 1;
+
+/// The next multiple of 8.
+pub(super) fn round_up(length: u64) -> u64 {
+    (length + 7) & !7
+}
+
+/// Length and kind out of a header that has passed every check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Bytes with the header, not rounded.
+    pub(super) length: u32,
+    pub(super) kind: u8,
+}
+
+impl Header {
+    /// Bytes that the record takes in the ring.
+    pub(super) fn span(self) -> u64 {
+        round_up(u64::from(self.length))
+    }
+
+    /// The record at `position`, of which no predecessor knew.
+    pub(super) fn record(self, position: u64) -> Record {
+        // `decode` has checked that the length holds a header.
+        Record { kind: self.kind, length: self.length as usize - 8, position, redelivered: false }
+    }
+}
+
+/// What ties a header to its position and session: 24 bits.
+fn tag(position: u64, salt: u64) -> u64 {
+    ((position / 8) ^ salt) & 0xff_ffff
+}
+
+/// The word for a record of `length` bytes, header included, at `position`.
+pub(super) fn encode(length: u64, kind: u8, position: u64, salt: u64) -> u64 {
+    length | u64::from(kind) << 32 | tag(position, salt) << 40
+}
+
+/// Checks a word that is not zero and was read at `position`, where `room` bytes are left up to the end of the ring.
+pub(super) fn decode(
+    word: u64,
+    position: u64,
+    room: u64,
+    salt: u64,
+    limits: &Limits,
+) -> Result<Header, Fault> {
+    let (found, expected) = (word >> 40, tag(position, salt));
+    if found != expected {
+        return Err(Fault::Tag { position, header: word, found, expected });
+    }
+    let [l0, l1, l2, l3, kind, ..] = word.to_le_bytes();
+    let header = Header { length: u32::from_le_bytes([l0, l1, l2, l3]), kind };
+    let length = u64::from(header.length);
+    if length < HEADER || round_up(length) > room {
+        return Err(Fault::Length { position, length, room });
+    }
+    match kind {
+        0 => Err(Fault::Kind { position, header: word }),
+        // A padding precedes a record that did not fit into the room, and no record is longer than half the ring.
+        PADDING if length != room || length >= limits.half => Err(Fault::Padding { position, length, room }),
+        PADDING => Ok(header),
+        _ if round_up(length) > limits.half => Err(Fault::TooLong { position, length, max: limits.half }),
+        _ => Ok(header),
+    }
+}

@@ -1,0 +1,344 @@
+//! The writing end of a ring.
+
+use super::{
+    class::{BulkAccount, Class},
+    fault::Fault,
+    header::{HEADER, PADDING, round_up},
+    lane::Lane,
+    walk::walk_lane,
+};
+use crate::{layout::RingPlace, memory::Memory};
+
+/// The largest bulk record on any ring, in bytes with its header: so that others are not kept waiting for long.
+const MAX_FRAGMENT: u64 = 64 * 1024;
+
+/// Appends records to a ring. Never blocks.
+///
+/// Records gather in a batch that the consumer sees as a whole after [`flush`](Self::flush). Dropping a producer with an
+/// open batch leaves that batch unpublished, as a crash would.
+#[derive(Debug)]
+pub struct Producer<M> {
+    lane: Lane<M>,
+    /// End of the records written, those of the open batch included.
+    position: u64,
+    offset: u64,
+    /// End of the records published.
+    published: u64,
+    /// The last head that was accepted.
+    head: u64,
+    open: Option<Open>,
+    bulk: BulkAccount,
+    /// Whether the header at the first position has been found zero.
+    proved: bool,
+    fault: Option<Fault>,
+}
+
+/// The first header of the batch, which is stored last.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    offset: u64,
+    header: u64,
+}
+
+/// Why a record was not appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// Not enough space now: try again when the consumer has released some.
+    #[error("ring full: {needed} bytes needed, {free} free; wait for the receiver")]
+    Full {
+        /// Bytes the record needs, with its header and the padding before it.
+        needed: u64,
+        /// Bytes a record of its class may take now.
+        free: u64,
+    },
+    /// The record can never fit.
+    #[error("payload of {length} bytes, the largest is {max}: send it in pieces or use larger rings")]
+    TooLarge {
+        /// Length of the payload in bytes.
+        length: usize,
+        /// The largest payload of its class.
+        max: usize,
+    },
+    /// The other side is wrong; every later call says the same.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl<M: Memory> Producer<M> {
+    /// Begins a session at `position`: the consumer must not look at the ring before. Zeroes the header there and stores
+    /// the hint; takes the consumer's head for `position`.
+    ///
+    /// A position that is not a multiple of 8 is a fault, and nothing is stored.
+    ///
+    /// # Panics
+    ///
+    /// When `place` lies outside the memory.
+    pub fn start(memory: M, place: RingPlace, salt: u64, position: u64) -> Self {
+        let mut producer = Self::at(Lane::new(memory, place, salt), position, position);
+        if position.is_multiple_of(8) {
+            let lane = &producer.lane;
+            lane.memory.store(lane.data(producer.offset), 0);
+            lane.memory.before_publish();
+            lane.memory.store_release(lane.hint(), position);
+            lane.memory.after_publish();
+        } else {
+            producer.fault = Some(Fault::Start { position });
+        }
+        producer
+    }
+
+    /// Takes over from a producer that died: finds the end of what it had published. What it had not is lost.
+    ///
+    /// Trusts neither the hint nor the head nor any header; takes at most one step for each 8 bytes of the ring.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`] found. Nothing is stored then.
+    ///
+    /// # Panics
+    ///
+    /// When `place` lies outside the memory.
+    pub fn recover(memory: M, place: RingPlace, salt: u64) -> Result<Self, Fault> {
+        let lane = Lane::new(memory, place, salt);
+        // EDGE space-release (pairs with Consumer::release)
+        let head = lane.memory.load_acquire(lane.head());
+        // EDGE hint-after-publish (pairs with Producer::flush)
+        let hint = lane.memory.load_acquire(lane.hint());
+        lane.memory.after_ready();
+        if !head.is_multiple_of(8) {
+            return Err(Fault::HeadUnaligned { head });
+        }
+        // The hint is stored after the records: it can lag behind a consumer that has already released them.
+        let full = lane.limits.full;
+        let from = if hint.wrapping_sub(head) <= full {
+            hint
+        } else if head.wrapping_sub(hint) <= full {
+            head
+        } else {
+            return Err(Fault::Hint { hint, head });
+        };
+        if !hint.is_multiple_of(8) {
+            return Err(Fault::Hint { hint, head });
+        }
+        let position = walk_lane(&lane, from, |_| {})?;
+        let used = position.wrapping_sub(head);
+        if used > full {
+            return Err(Fault::Overfull { end: position, head, max: full });
+        }
+        let mut producer = Self::at(lane, position, head);
+        // Which of the records are bulk is not known any more.
+        producer.bulk = BulkAccount::everything(used, position);
+        producer.lane.memory.store_release(producer.lane.hint(), position);
+        producer.lane.memory.after_publish();
+        Ok(producer)
+    }
+
+    fn at(lane: Lane<M>, position: u64, head: u64) -> Self {
+        let offset = lane.offset_of(position);
+        Self {
+            lane,
+            position,
+            offset,
+            published: position,
+            head,
+            open: None,
+            bulk: BulkAccount::default(),
+            proved: false,
+            fault: None,
+        }
+    }
+
+    /// Appends a record to the open batch and returns its position. The payload is `parts`, one after the other.
+    ///
+    /// The consumer sees it after [`flush`](Self::flush). A batch that this record would make larger than half the ring is
+    /// flushed first.
+    ///
+    /// # Errors
+    ///
+    /// `Full` after the open batch has been published, `TooLarge`, or the [`Fault`] that ended the session.
+    ///
+    /// # Panics
+    ///
+    /// When `kind` is 0 or that of paddings.
+    pub fn push(&mut self, kind: u8, class: Class, parts: &[&[u8]]) -> Result<u64, PushError> {
+        assert!(kind > PADDING, "kind {kind} is not for records");
+        if let Some(fault) = self.fault {
+            return Err(fault.into());
+        }
+        let payload = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+        let max = if class == Class::Bulk { self.max_fragment() } else { self.max_payload() };
+        if payload > max {
+            return Err(PushError::TooLarge { length: payload, max });
+        }
+        if !self.proved {
+            self.prove()?;
+        }
+        let length = HEADER + payload as u64;
+        let span = round_up(length);
+        let room = self.lane.limits.capacity - self.offset;
+        let padding = if span > room { room } else { 0 };
+        if self.open.is_some()
+            && self.position.wrapping_sub(self.published) + padding + span > self.lane.limits.half
+        {
+            self.flush();
+        }
+        self.reserve(padding + span, class, span)?;
+
+        if padding > 0 {
+            self.place(padding, padding, PADDING);
+        }
+        let mut at = self.lane.data(self.offset) + HEADER;
+        for part in parts {
+            self.lane.memory.copy_in(at, part);
+            at += part.len() as u64;
+        }
+        let position = self.position;
+        self.place(length, span, kind);
+        if class == Class::Bulk {
+            self.bulk.add(padding + span, self.position, self.lane.limits.eighth);
+        }
+        Ok(position)
+    }
+
+    /// Writes the header of a record whose payload is written, or keeps it when it is the batch's first.
+    #[inline]
+    fn place(&mut self, length: u64, span: u64, kind: u8) {
+        let header = self.lane.encode(length, kind, self.position);
+        match self.open {
+            None => self.open = Some(Open { offset: self.offset, header }),
+            Some(_) => self.lane.memory.store(self.lane.data(self.offset), header),
+        }
+        self.position = self.position.wrapping_add(span);
+        self.offset = self.lane.advance(self.offset, span);
+    }
+
+    /// Publishes the open batch, if there is one.
+    pub fn flush(&mut self) {
+        let Some(first) = self.open.take() else { return };
+        let Lane { memory, .. } = &self.lane;
+        // The consumer stops here. Stored before the batch shows, else it would run into old bytes.
+        memory.store(self.lane.data(self.offset), 0);
+        memory.before_publish();
+        // EDGE record-publish (pairs with Lane::read)
+        memory.store_release(self.lane.data(first.offset), first.header);
+        memory.after_publish();
+        // EDGE hint-after-publish (pairs with Producer::recover and Consumer::is_behind_hint): a hint that were ahead of the
+        // records would make a successor skip them.
+        memory.store_release(self.lane.hint(), self.position);
+        self.published = self.position;
+    }
+
+    /// Position behind the last record appended, published or not.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Size of the ring in bytes.
+    pub fn capacity(&self) -> u64 {
+        self.lane.limits.capacity
+    }
+
+    /// The largest payload in bytes.
+    pub fn max_payload(&self) -> usize {
+        payload_of(self.lane.limits.half)
+    }
+
+    /// The largest payload of a [`Class::Bulk`] record in bytes.
+    pub fn max_fragment(&self) -> usize {
+        payload_of(self.lane.limits.eighth.min(MAX_FRAGMENT))
+    }
+
+    /// Reads how far the consumer has released the ring.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`] that ended the session.
+    pub fn head(&mut self) -> Result<u64, Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.refresh()?;
+        Ok(self.head)
+    }
+
+    /// Bytes appended and not released by the consumer, after a look at its head.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`] that ended the session.
+    pub fn used(&mut self) -> Result<u64, Fault> {
+        let head = self.head()?;
+        Ok(self.position.wrapping_sub(head))
+    }
+
+    /// What ended the session, if something did.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Makes sure of `needed` bytes and of the header of zero behind them.
+    #[inline]
+    fn reserve(&mut self, needed: u64, class: Class, span: u64) -> Result<(), PushError> {
+        if needed <= self.free(class, span) {
+            return Ok(());
+        }
+        self.refresh()?;
+        let free = self.free(class, span);
+        if needed <= free {
+            return Ok(());
+        }
+        self.flush();
+        Err(PushError::Full { needed, free })
+    }
+
+    /// Bytes that a record of this class may take, as far as is known.
+    #[inline]
+    fn free(&self, class: Class, span: u64) -> u64 {
+        let limits = &self.lane.limits;
+        // The 8 bytes between `full` and the capacity are the header of zero behind the last record.
+        let unused = limits.full - self.position.wrapping_sub(self.head);
+        let free = unused.saturating_sub(class.reserve(span, limits));
+        match class {
+            Class::Control | Class::Message => free,
+            Class::Bulk => free.min(limits.quarter.saturating_sub(self.bulk.held())),
+        }
+    }
+
+    fn refresh(&mut self) -> Result<(), Fault> {
+        // EDGE space-release (pairs with Consumer::release)
+        let head = self.lane.memory.load_acquire(self.lane.head());
+        self.lane.memory.after_ready();
+        if !head.is_multiple_of(8) {
+            return self.poison(Fault::HeadUnaligned { head });
+        }
+        if head.wrapping_sub(self.head) > self.published.wrapping_sub(self.head) {
+            return self.poison(Fault::Head { head, from: self.head, to: self.published });
+        }
+        self.head = head;
+        self.bulk.released(head);
+        Ok(())
+    }
+
+    /// Before the first record: nobody else may have written where it goes.
+    #[cold]
+    fn prove(&mut self) -> Result<(), Fault> {
+        let header = self.lane.memory.load(self.lane.data(self.offset));
+        if header != 0 {
+            return self.poison(Fault::Occupied { position: self.position, header });
+        }
+        self.proved = true;
+        Ok(())
+    }
+
+    /// Ends the session: nothing is stored from now on.
+    #[cold]
+    fn poison(&mut self, fault: Fault) -> Result<(), Fault> {
+        self.fault = Some(fault);
+        self.open = None;
+        Err(fault)
+    }
+}
+
+fn payload_of(record: u64) -> usize {
+    usize::try_from(record.saturating_sub(HEADER)).unwrap_or(usize::MAX)
+}
