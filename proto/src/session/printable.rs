@@ -15,12 +15,13 @@ const SHOWN: usize = 256;
 /// # use ivring_proto::session::printable;
 /// assert_eq!(printable("web1\x1b[2J").to_string(), "web1\\u{1b}[2J");
 /// ```
-pub fn printable(text: &str) -> impl fmt::Display + fmt::Debug + '_ {
+pub fn printable(text: &str) -> Printable<'_> {
     Printable(text)
 }
 
-#[derive(Debug)]
-struct Printable<'a>(&'a str);
+/// Text as [`printable`] shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Printable<'a>(&'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,257 @@
+//! The serving side, driven by its owner's poll loop: no thread, and no call waits.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::access;
+use super::bind::{self, BindError, SocketFile};
+use super::code::Code;
+use super::connection::Connection;
+use super::event::{Event, Filter};
+use super::frame::{FrameError, encode};
+use super::request::Request;
+use super::response::Response;
+
+/// Clients at a time; one more is told so and closed.
+pub const MAX_CLIENTS: usize = 64;
+/// Requests of one client that may be unanswered at a time; it is not read from until some are answered.
+pub const MAX_UNANSWERED: usize = 1024;
+/// New clients taken in one poll.
+const ACCEPTS_A_POLL: usize = 16;
+
+/// Names a client for as long as the server lives; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientId(u64);
+
+/// One request that waits for [`Server::reply`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// Who asks.
+    pub client: ClientId,
+    /// The request's number, which the response repeats.
+    pub id: u64,
+    /// What is asked.
+    pub request: Request,
+    /// The bytes behind it; empty for most requests.
+    pub body: Vec<u8>,
+}
+
+/// What the server has counted since it was bound, and holds now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// Clients that are connected.
+    pub clients: usize,
+    /// Clients that listen.
+    pub listeners: usize,
+    /// Clients turned away, for want of permission or of room.
+    pub turned_away: u64,
+    /// Events that listeners were too slow for.
+    pub events_lost: u64,
+}
+
+/// A control socket.
+///
+/// The owner's loop, in this order: [`Server::poll`], [`Server::reply`] to each request now or later,
+/// [`Server::publish`] what happened, [`Server::flush`], and where it sleeps: on [`Server::poll_fds`], unless
+/// [`Server::has_requests`].
+#[derive(Debug)]
+pub struct Server {
+    listener: UnixListener,
+    file: SocketFile,
+    connections: Vec<Connection>,
+    last_client: u64,
+    /// Accepting failed, for want of descriptors: not to be waited on till the next poll has tried again.
+    deaf: bool,
+    turned_away: u64,
+    events_lost: u64,
+}
+
+impl Server {
+    /// Listens at `path` with `mode` on the socket's file, which should be `0o660`.
+    ///
+    /// Makes the last directory of `path` where it is missing. Replaces a socket on which nobody answers, and nothing
+    /// else. Waits up to a second for another server that starts in the same directory. The file is removed when the
+    /// server is dropped.
+    ///
+    /// # Errors
+    /// [`BindError`] when another server answers there, something else is in the way, or the system refuses.
+    pub fn bind(path: &Path, mode: u32) -> Result<Self, BindError> {
+        let (listener, file) = bind::bind(path, mode)?;
+        Ok(Server {
+            listener,
+            file,
+            connections: Vec::new(),
+            last_client: 0,
+            deaf: false,
+            turned_away: 0,
+            events_lost: 0,
+        })
+    }
+
+    /// Appends what a sleeping owner must wait on.
+    pub fn poll_fds<'a>(&'a self, into: &mut Vec<PollFd<'a>>) {
+        if !self.deaf {
+            into.push(PollFd::new(self.listener.as_fd(), PollFlags::POLLIN));
+        }
+        into.extend(
+            self.connections.iter().map(|connection| PollFd::new(connection.fd(), connection.interest())),
+        );
+    }
+
+    /// Whether requests are here that the last poll left for the next, so that the owner must not sleep.
+    pub fn has_requests(&self) -> bool {
+        self.connections.iter().any(Connection::has_request)
+    }
+
+    /// Accepts, reads and writes what is ready and returns the requests that came; one system call when nothing is.
+    ///
+    /// Each must be answered once with [`Server::reply`] or [`Server::listen`], now or after later polls. At most 64
+    /// requests a client are returned a poll. Never blocks.
+    pub fn poll(&mut self) -> Vec<Incoming> {
+        let mut incoming = Vec::new();
+        let ready = self.ready();
+        for (connection, ready) in self.connections.iter_mut().zip(&ready[1..]) {
+            if ready.intersects(PollFlags::POLLOUT | PollFlags::POLLHUP | PollFlags::POLLERR) {
+                connection.write();
+            }
+            if !ready.is_empty() || connection.has_request() {
+                connection.read(&mut incoming);
+            }
+        }
+        self.connections.retain(|connection| !connection.gone);
+        if !ready[0].is_empty() {
+            self.accept();
+        }
+        incoming
+    }
+
+    /// What is ready: the listener first, then each connection.
+    fn ready(&self) -> Vec<PollFlags> {
+        let mut fds = vec![PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+        fds.extend(
+            self.connections.iter().map(|connection| PollFd::new(connection.fd(), connection.interest())),
+        );
+        // It can fail with EINTR or ENOMEM; then nothing is ready now, and the next poll sees.
+        let failed = poll(&mut fds, PollTimeout::ZERO).is_err();
+        fds.iter().map(|fd| fd.revents().filter(|_| !failed).unwrap_or(PollFlags::empty())).collect()
+    }
+
+    fn accept(&mut self) {
+        self.deaf = false;
+        for _ in 0..ACCEPTS_A_POLL {
+            match self.listener.accept() {
+                Ok((stream, _)) => self.admit(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(_) => {
+                    self.deaf = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: UnixStream) {
+        if stream.set_nonblocking(true).is_err() {
+            return;
+        }
+        let refusal = if let Err(denied) = access::check(&stream, self.file.group()) {
+            Response::failed(0, Code::Failure, denied)
+        } else if self.connections.len() >= MAX_CLIENTS {
+            let text =
+                format_args!("{MAX_CLIENTS} clients are connected already; try again when one is done");
+            Response::failed(0, Code::Refused, text)
+        } else {
+            self.last_client += 1;
+            self.connections.push(Connection::new(ClientId(self.last_client), stream));
+            return;
+        };
+        self.turned_away += 1;
+        turn_away(&stream, &refusal);
+    }
+
+    /// Answers a request. A client that has gone since is none of the caller's concern.
+    ///
+    /// A response that doesn't fit a frame is replaced by a failure that says so. A client that leaves more than 40 MiB
+    /// unread is closed.
+    pub fn reply(&mut self, client: ClientId, response: &Response, body: &[u8]) {
+        if let Some(connection) = self.connection(client) {
+            connection.answer(response, body);
+        }
+    }
+
+    /// Answers a `listen` request with success, and tells this client of events from now on. A second `listen` of the
+    /// same client replaces its filter.
+    pub fn listen(&mut self, client: ClientId, id: u64, filter: Filter) {
+        if let Some(connection) = self.connection(client) {
+            connection.answer(&Response::done(id), &[]);
+            connection.filter = Some(filter);
+        }
+    }
+
+    fn connection(&mut self, client: ClientId) -> Option<&mut Connection> {
+        self.connections.iter_mut().find(|connection| connection.id == client && !connection.gone)
+    }
+
+    /// Whether anybody listens at all; when not, there is no need to make an event.
+    pub fn has_listeners(&self) -> bool {
+        self.connections.iter().any(|connection| connection.filter.is_some())
+    }
+
+    /// Tells an event to the listeners that want it, and returns how many were.
+    ///
+    /// A listener with 4 MiB unread loses the event; it is counted, and the listener is told how many it lost.
+    ///
+    /// # Errors
+    /// [`FrameError`] when the event doesn't fit a frame; nobody was told then.
+    pub fn publish(&mut self, event: &Event, body: &[u8]) -> Result<usize, FrameError> {
+        let wants = |connection: &Connection| {
+            !connection.gone && connection.filter.as_ref().is_some_and(|filter| filter.wants(event))
+        };
+        if !self.connections.iter().any(wants) {
+            return Ok(0);
+        }
+        let mut frame = Vec::new();
+        encode(event, body, &mut frame)?;
+        let mut told = 0;
+        for connection in self.connections.iter_mut().filter(|connection| wants(connection)) {
+            if connection.tell(&frame) {
+                told += 1;
+            } else {
+                self.events_lost += 1;
+            }
+        }
+        Ok(told)
+    }
+
+    /// Writes what waits, as far as the clients take it without blocking. Whatever is left, [`Server::poll`] writes.
+    pub fn flush(&mut self) {
+        for connection in &mut self.connections {
+            connection.write();
+        }
+        self.connections.retain(|connection| !connection.gone);
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            clients: self.connections.len(),
+            listeners: self.connections.iter().filter(|connection| connection.filter.is_some()).count(),
+            turned_away: self.turned_away,
+            events_lost: self.events_lost,
+        }
+    }
+}
+
+/// Says why; a new stream takes one small frame at once, and if not, the client sees just the end.
+fn turn_away(mut stream: &UnixStream, response: &Response) {
+    let mut frame = Vec::new();
+    if encode(response, &[], &mut frame).is_ok() {
+        let _ = stream.write_all(&frame);
+    }
+}
