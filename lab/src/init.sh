@@ -1,0 +1,37 @@
+#!/bin/busybox sh
+# The first process of a lab guest. The kernel hands `name=value` words of its command line to it as variables:
+#   guest_name     the host name
+#   guest_agent    the arguments of ivring-agent; without them the agent is not started
+export PATH=/bin HOME=/
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+hostname "$guest_name"
+
+# Starts the agent again whenever it ends, but not while /run/hold exists.
+respawn() {
+    while :; do
+        /bin/ivring-agent $guest_agent
+        echo "ivring-agent ended with status $?"
+        sleep 0.1
+        while [ -e /run/hold ]; do
+            sleep 0.1
+        done
+    done
+}
+[ -z "$guest_agent" ] || respawn &
+
+# The shell of the lab: see shell.rs for the protocol.
+exec </dev/ttyS1 >/dev/ttyS1
+stty raw -echo 115200
+echo ready
+while :; do
+    read -r number seconds length || { sleep 1; continue; }
+    head -c "$length" >/run/script
+    timeout -s KILL "$seconds" sh /run/script </dev/null >/run/output 2>&1
+    status=$?
+    # The size is taken once: a process in the background may still be writing.
+    size=$(stat -c %s /run/output)
+    echo "$number $status $size"
+    head -c "$size" /run/output
+done

@@ -1,0 +1,222 @@
+//! A lab: guests, regions and processes that live together and are gone together.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ivring_vm_config::{Shmem, Size};
+
+use crate::accelerator::Accelerator;
+use crate::channel::Doorway;
+use crate::guest::{BOOT_LIMIT, Booting, Doorways, Guest};
+use crate::keeper::Keeper;
+use crate::packages::Tools;
+use crate::process::Process;
+use crate::qemu::Machine;
+use crate::{Error, initramfs, workspace};
+
+/// A guest as it is asked for.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The host name, unique in its lab: letters, digits and `-`.
+    pub name: String,
+    /// The SMBIOS UUID, by which the host knows the guest.
+    pub uuid: String,
+    /// The region it sees as BAR 2 of an ivshmem device; without one it has no such device.
+    pub shmem: Option<Shmem>,
+    /// The arguments of its agent, such as `run`; without any the agent is not started.
+    pub agent: Option<String>,
+}
+
+/// Keeps everything that was started in it: regions, guests, host processes. Dropping it, and with it the last guest and
+/// process, removes all but the logs; so does any other end of the program.
+#[derive(Debug)]
+pub struct Lab {
+    tools: Tools,
+    accelerator: Accelerator,
+    name: String,
+    /// Sockets and the initramfs; in the system's temporary folder, as the path of a socket must be short.
+    folder: PathBuf,
+    logs: PathBuf,
+    initramfs: PathBuf,
+    regions: AtomicU32,
+    guests: AtomicU32,
+    keeper: Arc<Keeper>,
+}
+
+impl Lab {
+    /// Sets up a lab whose logs go to the folder `label` among the lab's logs; `agent` is put into every guest.
+    ///
+    /// Blocks for some seconds the first time after the machine's start if there might be KVM.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if a file or folder cannot be written.
+    pub fn new(label: &str, tools: &Tools, agent: Option<&Path>) -> Result<Self, Error> {
+        let mut lab = Self::with(Accelerator::Tcg, label, tools, agent)?;
+        lab.accelerator = Accelerator::choose(&tools.kernel, |limit| {
+            Self::with(Accelerator::Kvm, "kvm-probe", tools, None)
+                .is_ok_and(|probe| probe.boots_within(limit))
+        });
+        Ok(lab)
+    }
+
+    fn with(
+        accelerator: Accelerator,
+        label: &str,
+        tools: &Tools,
+        agent: Option<&Path>,
+    ) -> Result<Self, Error> {
+        static LABS: AtomicU32 = AtomicU32::new(0);
+        let name = format!("ivring-lab-{}-{}", process::id(), LABS.fetch_add(1, Ordering::Relaxed));
+        let keeper = Arc::new(Keeper::start()?);
+        let folder = std::env::temp_dir().join(&name);
+        fs::create_dir(&folder).map_err(Error::io(format!("cannot make the folder {}", folder.display())))?;
+        keeper.remove(&folder)?;
+        let logs = fresh_logs(label)?;
+        let initramfs = folder.join("initramfs");
+        fs::write(&initramfs, initramfs::build(&tools.busybox, agent)?)
+            .map_err(Error::io(format!("cannot write {}", initramfs.display())))?;
+        Ok(Self {
+            tools: tools.clone(),
+            accelerator,
+            name,
+            folder,
+            logs,
+            initramfs,
+            regions: AtomicU32::new(0),
+            guests: AtomicU32::new(0),
+            keeper,
+        })
+    }
+
+    fn boots_within(&self, limit: Duration) -> bool {
+        let plan = self.plan("probe", None);
+        self.start(&plan).and_then(|booting| booting.wait(limit)).is_ok()
+    }
+
+    /// What runs the guests.
+    #[must_use]
+    pub fn accelerator(&self) -> Accelerator {
+        self.accelerator
+    }
+
+    /// The folder of the logs, which is kept.
+    #[must_use]
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// A folder for sockets and other files that are gone with the lab.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The name of a region that nobody else uses. Its file is made by whoever opens it first, and removed with the lab.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the cleaning process has ended.
+    pub fn region(&self, size: Size) -> Result<Shmem, Error> {
+        let name = format!("{}-{}", self.name, self.regions.fetch_add(1, Ordering::Relaxed));
+        let shmem = Shmem::new(&name, size).expect("the name holds letters, digits and '-' only");
+        self.keeper.remove(Path::new(&shmem.path()))?;
+        Ok(shmem)
+    }
+
+    /// A plan for a guest with an identity of its own, and no agent running.
+    #[must_use]
+    pub fn plan(&self, name: &str, shmem: Option<&Shmem>) -> Plan {
+        let number = self.guests.fetch_add(1, Ordering::Relaxed);
+        // Version 4, variant 1, as far as the form goes; unique by process, lab and guest.
+        let lab =
+            self.name.rsplit('-').next().and_then(|number| number.parse::<u32>().ok()).unwrap_or_default();
+        let uuid = format!("{:08x}-0000-4000-8000-{:04x}{number:08x}", process::id(), lab & 0xffff);
+        Plan { name: name.to_owned(), uuid, shmem: shmem.cloned(), agent: None }
+    }
+
+    /// Starts a guest and returns at once.
+    ///
+    /// A guest may be started again by the same plan after it has ended: then it is the same machine, rebooted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if QEMU cannot be started.
+    pub fn start(&self, plan: &Plan) -> Result<Booting, Error> {
+        let log = |kind: &str| self.logs.join(format!("{}.{kind}.log", plan.name));
+        let socket = |kind: &str| self.folder.join(format!("{}.{kind}", plan.name));
+        let (console, shell, monitor) = (log("console"), socket("shell"), socket("monitor"));
+        for left in [&shell, &monitor] {
+            // There when a guest of this name was started before; a second one at once fails to bind below.
+            let _ = fs::remove_file(left);
+        }
+        let mut append = format!("guest_name={}", plan.name);
+        if let Some(agent) = &plan.agent {
+            append.push_str(&format!(" guest_agent=\"{agent}\""));
+        }
+        let machine = Machine {
+            accelerator: self.accelerator,
+            kernel: &self.tools.kernel,
+            initramfs: &self.initramfs,
+            append: &append,
+            uuid: &plan.uuid,
+            shmem: plan.shmem.as_ref(),
+            console: &console,
+            shell: &shell,
+            monitor: &monitor,
+        };
+        let doorways = Doorways {
+            shell: Doorway::open("guest's shell", &shell)?,
+            monitor: Doorway::open("QEMU monitor", &monitor)?,
+        };
+        let process = Process::start(
+            &format!("guest {}", plan.name),
+            machine.command(&self.tools.qemu),
+            &log("qemu"),
+            &self.keeper,
+        )?;
+        Ok(Booting::new(&plan.name, process, console, doorways))
+    }
+
+    /// Boots guests side by side and waits until all of them take commands.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::start`] and [`Booting::wait`].
+    pub fn boot(&self, plans: &[Plan]) -> Result<Vec<Guest>, Error> {
+        let booting = plans.iter().map(|plan| self.start(plan)).collect::<Result<Vec<_>, _>>()?;
+        booting.into_iter().map(|guest| guest.wait(BOOT_LIMIT)).collect()
+    }
+
+    /// Starts a program on the host that ends with the lab; its output goes to `NAME.log` among the logs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it cannot be started.
+    pub fn spawn(&self, name: &str, command: Command) -> Result<Process, Error> {
+        Process::start(name, command, &self.logs.join(format!("{name}.log")), &self.keeper)
+    }
+}
+
+/// The folder for the logs of this process, after removing those of ended processes with the same label.
+fn fresh_logs(label: &str) -> Result<PathBuf, Error> {
+    let all = workspace::target_directory().join("lab").join("logs");
+    let error = || Error::io(format!("cannot write to {}", all.display()));
+    fs::create_dir_all(&all).map_err(error())?;
+    for entry in fs::read_dir(&all).map_err(error())?.filter_map(Result::ok) {
+        let name = entry.file_name();
+        let owner =
+            name.to_str().and_then(|name| name.strip_prefix(label)?.strip_prefix('-')?.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+            // Another run may be removing it too.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let logs = all.join(format!("{label}-{}", process::id()));
+    fs::create_dir_all(&logs).map_err(error())?;
+    Ok(logs)
+}

@@ -1,0 +1,42 @@
+//! Real guests under QEMU, for the demo, the verification and every end-to-end test.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use ivring_lab::{Consent, Lab, prepare};
+//!
+//! let tools = prepare(None, Consent::Given)?;
+//! let lab = Lab::new("example", &tools, None)?;
+//! let region = lab.region("8M".parse().expect("a power of two"))?;
+//! let mut guests = lab.boot(&[lab.plan("web1", Some(&region)), lab.plan("web2", Some(&region))])?;
+//! let answer = guests[0].run("uname -r", Duration::from_secs(10))?;
+//! println!("{} runs Linux {}", guests[0].name(), answer.output);
+//! # Ok::<(), ivring_lab::Error>(())
+//! ```
+//!
+//! A guest is a Debian kernel with an initramfs that the lab writes itself: busybox, `init.sh` and the agent. It has a
+//! console, whose output is kept in a file, and a second serial port, on which the lab runs commands.
+
+mod accelerator;
+mod channel;
+mod elf;
+mod error;
+mod guest;
+mod initramfs;
+mod keeper;
+mod lab;
+mod packages;
+mod prerequisites;
+mod process;
+mod qemu;
+mod qmp;
+mod shell;
+mod workspace;
+
+pub use accelerator::Accelerator;
+pub use error::Error;
+pub use guest::{BOOT_LIMIT, Booting, Guest};
+pub use lab::{Lab, Plan};
+pub use packages::{Consent, Tools, prepare};
+pub use prerequisites::tools_or_skip;
+pub use process::Process;
+pub use shell::Answer;

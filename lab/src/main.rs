@@ -1,0 +1,68 @@
+//! `ivring-lab`: boots guests, shows the demo, verifies the project.
+
+use std::num::NonZeroU8;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ivring_lab::{Accelerator, Consent, Error, Lab, prepare};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// Real guests under QEMU, for trying and testing ivring.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Boot guests on one region and keep them until Ctrl-C
+    Boot {
+        /// How many guests
+        #[arg(default_value = "1")]
+        guests: NonZeroU8,
+        /// A kernel image instead of the distribution's
+        #[arg(long, value_name = "FILE")]
+        kernel: Option<PathBuf>,
+        /// Install missing packages without asking
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Boot { guests, kernel, yes } => boot(guests, kernel, yes),
+    };
+    result.map_or_else(
+        |error| {
+            eprintln!("ivring-lab: {error}");
+            error.exit_code()
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+fn boot(count: NonZeroU8, kernel: Option<PathBuf>, yes: bool) -> Result<(), Error> {
+    let tools = prepare(kernel.as_deref(), Consent::new(yes))?;
+    let lab = Lab::new("boot", &tools, None)?;
+    let region = lab.region("8M".parse().expect("8M is a power of two"))?;
+    let plans: Vec<_> = (1..=count.get()).map(|n| lab.plan(&format!("guest{n}"), Some(&region))).collect();
+    let guests = lab.boot(&plans)?;
+    let by = match lab.accelerator() {
+        Accelerator::Kvm => "KVM",
+        Accelerator::Tcg => "TCG",
+    };
+    println!("region {} ({}), guests under {by}:", region.path(), region.size());
+    for (guest, plan) in guests.iter().zip(&plans) {
+        println!("  {:10} {}  booted in {:.1} s", guest.name(), plan.uuid, guest.boot_time().as_secs_f64());
+        println!("             console in {}", guest.console().display());
+    }
+    println!("Ctrl-C ends them");
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Error::io("cannot wait for Ctrl-C"))?;
+    let _ = signals.forever().next();
+    Ok(())
+}
