@@ -76,7 +76,11 @@ impl VersionRange {
 
 impl core::fmt::Display for VersionRange {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        if self.min == self.max { write!(f, "{}", self.max) } else { write!(f, "{} to {}", self.min, self.max) }
+        if self.min == self.max {
+            write!(f, "{}", self.max)
+        } else {
+            write!(f, "{} to {}", self.min, self.max)
+        }
     }
 }
 
@@ -140,7 +144,9 @@ pub enum SuperblockError {
         supported: VersionRange,
     },
     /// The region demands features this program does not know.
-    #[error("the region requires features {bits:#x} that this program does not know: install a newer version")]
+    #[error(
+        "the region requires features {bits:#x} that this program does not know: install a newer version"
+    )]
     Features {
         /// The unknown bits.
         bits: u64,

@@ -208,7 +208,10 @@ mod tests {
         let mut record = encode(7, Some(topic), Status::Failed).to_vec();
         record.extend_from_slice(b"loadpayload");
         let decoded = decode(Kind::Message, &record).expect("valid");
-        assert_eq!((decoded.id, decoded.status, decoded.topic, decoded.payload), (7, Status::Failed, "load", &b"payload"[..]));
+        assert_eq!(
+            (decoded.id, decoded.status, decoded.topic, decoded.payload),
+            (7, Status::Failed, "load", &b"payload"[..])
+        );
     }
 
     #[test]

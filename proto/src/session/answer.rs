@@ -134,4 +134,3 @@ pub fn read_answer<M: Memory>(memory: &M, at: u64, nonce: u64) -> Option<Answer>
     memory.before_release();
     (memory.load_acquire(at + word::NONCE) == nonce).then_some(answer)
 }
-

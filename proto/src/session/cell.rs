@@ -37,9 +37,9 @@ pub struct JoinRequest {
 /// FNV-1a, 64 bits (Fowler, Noll, Vo; RFC 9923): finds torn and mixed cells. It is no defence against a
 /// forger, and need not be: a guest may ask for anything.
 fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, &byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 fn word_at(bytes: &[u8; SIZE], at: u64) -> u64 {

@@ -69,7 +69,9 @@ impl core::fmt::Display for CloseReason {
             CloseReason::Evicted => "evicted by the operator",
             CloseReason::VmGone => "the virtual machine is gone",
             CloseReason::Rebooted => "the guest has booted anew",
-            CloseReason::SecondWriter => "somebody else writes with the same identity (clone, rollback or second program)",
+            CloseReason::SecondWriter => {
+                "somebody else writes with the same identity (clone, rollback or second program)"
+            }
             CloseReason::Reformat => "the region is being formatted anew",
             CloseReason::Unknown(code) => return write!(f, "reason {code} of a newer version"),
         })

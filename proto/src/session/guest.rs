@@ -2,8 +2,8 @@
 
 use super::entry::{is_session, read_entry};
 use super::{
-    Answer, ChannelState, CloseReason, Entropy, JoinRequest, Liveness, Pulse, SecondWriter, Uuid, Watch, clear_request,
-    is_still_there, read_answer, read_request, write_request,
+    Answer, ChannelState, CloseReason, Entropy, JoinRequest, Liveness, Pulse, SecondWriter, Uuid, Watch,
+    clear_request, is_still_there, read_answer, read_request, write_request,
 };
 use crate::layout::{
     ChannelPlace, Geometry, Superblock, Version, cell_word, control_word as word, entry_word, status_word,
@@ -375,7 +375,9 @@ impl Attachment {
             _ if entry.nonce != self.offer.nonce && entry.uuid == self.uuid => CloseReason::Superseded,
             _ if entry.nonce != self.offer.nonce => CloseReason::Evicted,
             ChannelState::Closed(reason) => reason,
-            ChannelState::Offered | ChannelState::Attached | ChannelState::Unknown(_) => return Standing::Mine,
+            ChannelState::Offered | ChannelState::Attached | ChannelState::Unknown(_) => {
+                return Standing::Mine;
+            }
         };
         Standing::Lost(AttachmentEvent::Closed(reason))
     }

@@ -2,12 +2,12 @@
 
 use super::entry::{read_entry, write_channel_state, write_echo, write_free};
 use super::{
-    ChannelState, CloseReason, Entropy, Entry, Identity, JoinRequest, Liveness, Port, Pulse, Refusal, SecondWriter, Text,
-    Uuid, Watch, read_request,
+    ChannelState, CloseReason, Entropy, Entry, Identity, JoinRequest, Liveness, Port, Pulse, Refusal,
+    SecondWriter, Text, Uuid, Watch, read_request,
 };
 use crate::layout::{
-    ChannelPlace, Geometry, NAME_LEN, PORT_LEN, Version, VersionRange, cell_word, control_word as word, entry_word,
-    status_word,
+    ChannelPlace, Geometry, NAME_LEN, PORT_LEN, Version, VersionRange, cell_word, control_word as word,
+    entry_word, status_word,
 };
 use crate::memory::Memory;
 use core::time::Duration;
@@ -278,12 +278,7 @@ impl Channel {
 
     /// A channel as an earlier host left it in the directory. Anything that makes no sense is a free channel: any guest
     /// could have written there.
-    pub fn recover<M: Memory>(
-        memory: &M,
-        place: ChannelPlace,
-        now: Duration,
-        stale_after: Duration,
-    ) -> Self {
+    pub fn recover<M: Memory>(memory: &M, place: ChannelPlace, now: Duration, stale_after: Duration) -> Self {
         let mut channel = Channel::free(place, stale_after);
         let entry = read_entry(memory, place.entry);
         let text = place.host_control + word::TEXT;

@@ -29,6 +29,26 @@ impl<const N: usize> Text<N> {
         Text { bytes }
     }
 
+    /// As much of what `value` displays as fits.
+    pub fn display(value: &impl core::fmt::Display) -> Self {
+        struct Cut<const N: usize> {
+            bytes: [u8; N],
+            length: usize,
+        }
+        impl<const N: usize> core::fmt::Write for Cut<N> {
+            fn write_str(&mut self, piece: &str) -> core::fmt::Result {
+                let end = (self.length + piece.len()).min(N);
+                self.bytes[self.length..end].copy_from_slice(&piece.as_bytes()[..end - self.length]);
+                self.length = end;
+                Ok(())
+            }
+        }
+        let mut cut = Cut { bytes: [0; N], length: 0 };
+        // Writing into the array never fails; a Display that does has said what it had to say.
+        let _ = core::fmt::Write::write_fmt(&mut cut, format_args!("{value}"));
+        Self::from_bytes(&cut.bytes)
+    }
+
     /// What the peer wrote at `at`: cut at the first NUL or the first byte that is no UTF-8.
     pub fn read<M: Memory>(memory: &M, at: u64) -> Self {
         let mut bytes = [0; N];
@@ -91,6 +111,12 @@ mod tests {
         assert_eq!(Text::<8>::from_bytes(b"ab\xffcd").as_str(), "ab");
         assert_eq!(Text::<4>::from_bytes("aäöü".as_bytes()).as_str(), "aä");
         assert_eq!(Text::<4>::from_bytes(&[0xff; 64]).as_str(), "");
+    }
+
+    #[test]
+    fn what_is_displayed_is_cut_at_a_character() {
+        assert_eq!(Text::<8>::display(&format_args!("{}-{}", 12, 34)).as_str(), "12-34");
+        assert_eq!(Text::<4>::display(&"aäöü").as_str(), "aä");
     }
 
     #[test]

@@ -1,0 +1,321 @@
+//! The guest's end of a channel: from whatever is in the region to an attached link, and back after every event.
+
+use super::{Link, LinkError, Received, SendError, Status, Topic};
+use crate::layout::{
+    NAME_LEN, RegionState, Superblock, SuperblockError, Version, VersionRange, read_superblock,
+};
+use crate::memory::Memory;
+use crate::ring::{Consumer, Producer};
+use crate::session::{
+    Answer, Attachment, AttachmentEvent, CloseReason, Entropy, Identity, JoinProgress, JoinRequest, Joiner,
+    Liveness, Offer, Text, Uuid, seen_before,
+};
+use core::time::Duration;
+
+/// The superblock is looked at this often while there is none.
+const REGION_LOOK: Duration = Duration::from_millis(20);
+/// A session that broke is asked for again after this.
+const REJOIN: Duration = Duration::from_secs(1);
+/// An evicted guest lets those who wait go first.
+const REJOIN_EVICTED: Duration = Duration::from_secs(5);
+/// With no answer for this long, the host is said to be missing.
+const NO_ANSWER: Duration = Duration::from_millis(500);
+
+/// Who joins, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct GuestOptions {
+    /// Who the channel belongs to.
+    pub identity: Identity,
+    /// Boot id of the kernel.
+    pub boot: Uuid,
+    /// The name to show to the host.
+    pub name: Text<NAME_LEN>,
+    /// The host counts as stale when its heartbeat has not moved for this long.
+    pub stale_after: Duration,
+}
+
+/// What a guest waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// The region cannot be used, yet or at all.
+    Region(SuperblockError),
+    /// The region is about to be formatted anew.
+    RegionClosing,
+    /// The request stands and nobody answers.
+    Host,
+    /// The host refuses.
+    Refused(Answer),
+}
+
+impl core::fmt::Display for Waiting {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Waiting::Region(error) => error.fmt(f),
+            Waiting::RegionClosing => f.write_str("the region is being formatted anew"),
+            Waiting::Host => f.write_str("the host does not answer: is ivringd running?"),
+            Waiting::Refused(answer) => write!(f, "the host refuses: {}", answer.refusal),
+        }
+    }
+}
+
+/// What happened at the guest's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuestEvent {
+    /// Waiting, and for what; told once a change.
+    Waiting(Waiting),
+    /// Attached: messages flow.
+    Attached {
+        /// Number of the channel.
+        channel: u64,
+        /// Version chosen.
+        version: Version,
+    },
+    /// The daemon has been started anew; nothing is lost.
+    HostRestarted,
+    /// The daemon has ended as it should; messages wait in the ring.
+    HostAway,
+    /// The daemon's heartbeat has stopped.
+    HostStale,
+    /// The daemon is back, or moves again.
+    HostBack,
+    /// The session is over and will be asked for again.
+    Detached(CloseReason),
+    /// The session is over for good: a newer program has this identity.
+    Superseded,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value a guest, and a box would need an allocator")]
+enum State<M> {
+    Region { next_look: Duration },
+    Joining { superblock: Superblock, joiner: Joiner, since: Duration },
+    Attached { attachment: Attachment, link: Link<M> },
+    Ended,
+}
+
+/// The guest's end of one channel. Nothing here blocks: call [`poll`](Self::poll) and [`receive`](Self::receive) in turn.
+#[derive(Debug)]
+pub struct GuestEnd<M> {
+    memory: M,
+    options: GuestOptions,
+    state: State<M>,
+    told: Option<Waiting>,
+}
+
+impl<M: Memory + Clone> GuestEnd<M> {
+    /// Begins; nothing is written before the first poll.
+    pub fn new(memory: M, options: GuestOptions) -> Self {
+        GuestEnd { memory, options, state: State::Region { next_look: Duration::ZERO }, told: None }
+    }
+
+    /// True while messages flow.
+    pub fn is_attached(&self) -> bool {
+        matches!(self.state, State::Attached { .. })
+    }
+
+    /// True once nothing will happen any more.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// What is being waited for, if that was told.
+    pub fn waiting(&self) -> Option<&Waiting> {
+        self.told.as_ref()
+    }
+
+    /// The session, when attached.
+    pub fn offer(&self) -> Option<&Offer> {
+        match &self.state {
+            State::Attached { attachment, .. } => Some(attachment.offer()),
+            _ => None,
+        }
+    }
+
+    /// Whether the host's heartbeat moves; `None` when not attached.
+    pub fn host(&self) -> Option<Liveness> {
+        match &self.state {
+            State::Attached { attachment, .. } => Some(attachment.host()),
+            _ => None,
+        }
+    }
+
+    /// The link, when attached.
+    pub fn link(&mut self) -> Option<&mut Link<M>> {
+        match &mut self.state {
+            State::Attached { link, .. } => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Moves on: joins, beats, notices what the host does. At most one event a call.
+    pub fn poll(&mut self, now: Duration, entropy: &mut impl Entropy) -> Option<GuestEvent> {
+        match &mut self.state {
+            State::Region { next_look } => {
+                if now < *next_look {
+                    return None;
+                }
+                *next_look = now + REGION_LOOK;
+                self.look_at_region(now, entropy)
+            }
+            State::Joining { superblock, joiner, since } => {
+                match joiner.poll(&self.memory, &superblock.geometry, now, entropy) {
+                    JoinProgress::Offered(offer) => Some(self.attach(offer, now, entropy)),
+                    JoinProgress::Refused(answer) => self.tell(Waiting::Refused(answer)),
+                    JoinProgress::Waiting => {
+                        let silent = now.saturating_sub(*since) > NO_ANSWER;
+                        let refused = matches!(self.told, Some(Waiting::Refused(_)));
+                        self.check_region(now)
+                            .or_else(|| (silent && !refused).then(|| self.tell(Waiting::Host)).flatten())
+                    }
+                }
+            }
+            State::Attached { attachment, .. } => {
+                let event = attachment.poll(&self.memory, now, entropy)?;
+                Some(match event {
+                    AttachmentEvent::HostRestarted => GuestEvent::HostRestarted,
+                    AttachmentEvent::HostAway => GuestEvent::HostAway,
+                    AttachmentEvent::HostStale => GuestEvent::HostStale,
+                    AttachmentEvent::HostBack => GuestEvent::HostBack,
+                    AttachmentEvent::Reformatted => self.detached(CloseReason::Reformat, now),
+                    AttachmentEvent::Closed(reason) => self.detached(reason, now),
+                })
+            }
+            State::Ended => None,
+        }
+    }
+
+    fn tell(&mut self, waiting: Waiting) -> Option<GuestEvent> {
+        if self.told == Some(waiting) {
+            return None;
+        }
+        self.told = Some(waiting);
+        Some(GuestEvent::Waiting(waiting))
+    }
+
+    fn look_at_region(&mut self, now: Duration, entropy: &mut impl Entropy) -> Option<GuestEvent> {
+        let superblock = match read_superblock(&self.memory) {
+            Ok(superblock) if superblock.state == RegionState::Ready => superblock,
+            Ok(_) => return self.tell(Waiting::RegionClosing),
+            Err(error) => return self.tell(Waiting::Region(error)),
+        };
+        let request = JoinRequest {
+            attempt: 0,
+            nonce: 0,
+            identity: self.options.identity,
+            boot: self.options.boot,
+            versions: VersionRange::SUPPORTED,
+            features_required: 0,
+            features_optional: 0,
+            name: self.options.name,
+        };
+        let joiner = Joiner::start(&self.memory, &superblock.geometry, request, now, entropy);
+        self.state = State::Joining { superblock, joiner, since: now };
+        None
+    }
+
+    /// While joining: back to the start when the region is formatted anew.
+    fn check_region(&mut self, now: Duration) -> Option<GuestEvent> {
+        let State::Joining { superblock, .. } = &self.state else { return None };
+        match read_superblock(&self.memory) {
+            Ok(found) if found == *superblock => None,
+            _ => {
+                self.state = State::Region { next_look: now };
+                None
+            }
+        }
+    }
+
+    fn attach(&mut self, offer: Offer, now: Duration, entropy: &mut impl Entropy) -> GuestEvent {
+        let State::Joining { superblock, joiner, .. } = &mut self.state else { return GuestEvent::HostBack };
+        let memory = &self.memory;
+        let seen = seen_before(memory, &offer.place, offer.to_guest_start);
+        let tx = Producer::start(memory.clone(), offer.place.to_host, offer.salt, offer.to_host_start);
+        let rx = Consumer::start(
+            memory.clone(),
+            offer.place.to_guest,
+            offer.to_guest_salt,
+            offer.to_guest_start,
+            seen,
+        );
+        let attachment =
+            Attachment::confirm(memory, superblock, offer, joiner, now, self.options.stale_after, entropy);
+        self.state = State::Attached { attachment, link: Link::new(tx, rx) };
+        self.told = None;
+        GuestEvent::Attached { channel: offer.channel, version: offer.version }
+    }
+
+    fn detached(&mut self, reason: CloseReason, now: Duration) -> GuestEvent {
+        if reason == CloseReason::Superseded {
+            self.state = State::Ended;
+            return GuestEvent::Superseded;
+        }
+        let pause = match reason {
+            CloseReason::Evicted => REJOIN_EVICTED,
+            CloseReason::Reformat => REGION_LOOK,
+            _ => REJOIN,
+        };
+        self.state = State::Region { next_look: now + pause };
+        GuestEvent::Detached(reason)
+    }
+
+    /// Sends a message and publishes it at once; returns its id. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; the message was not sent then.
+    pub fn send(&mut self, topic: Topic<'_>, payload: &[u8]) -> Result<u64, SendError> {
+        let link = self.link().ok_or(SendError::NotAttached)?;
+        let id = link.send(topic, payload)?;
+        link.flush();
+        Ok(id)
+    }
+
+    /// Answers the request `id` and publishes the answer at once.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; the answer was not sent then.
+    pub fn respond(&mut self, id: u64, status: Status, payload: &[u8]) -> Result<(), SendError> {
+        let link = self.link().ok_or(SendError::NotAttached)?;
+        link.respond(id, status, payload)?;
+        link.flush();
+        Ok(())
+    }
+
+    /// Receives the next record; `None` when there is none or no session.
+    ///
+    /// # Errors
+    ///
+    /// When the host broke its ring: the session is closed with that reason and asked for again.
+    pub fn receive<'a>(
+        &mut self,
+        now: Duration,
+        buffer: &'a mut [u8],
+    ) -> Result<Option<Received<'a>>, LinkError> {
+        let State::Attached { attachment, link } = &mut self.state else { return Ok(None) };
+        match link.receive(buffer) {
+            Ok(received) => Ok(received),
+            Err(error @ LinkError::Buffer { .. }) => Err(error),
+            Err(error) => {
+                attachment.bye(&self.memory, CloseReason::GuestFault);
+                self.state = State::Region { next_look: now + REJOIN };
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the session, or takes the request back; the host frees the channel.
+    pub fn bye(&mut self) {
+        match &mut self.state {
+            State::Attached { attachment, link } => {
+                link.ack();
+                link.rx().release();
+                link.flush();
+                attachment.bye(&self.memory, CloseReason::Bye);
+            }
+            State::Joining { superblock, joiner, .. } => joiner.withdraw(&self.memory, &superblock.geometry),
+            State::Region { .. } | State::Ended => {}
+        }
+        self.state = State::Ended;
+    }
+}

@@ -1,0 +1,412 @@
+//! One channel seen by the host: its session, its link, and what becomes of messages in flight when one ends.
+
+use super::{Counters, Kind, Link, LinkError, Received, SendError};
+use crate::layout::{ChannelPlace, Geometry, control_word as word};
+use crate::memory::Memory;
+use crate::ring::{Consumer, HEADER, Producer, walk};
+use crate::session::{
+    Binding, Channel, ChannelEvent, CloseReason, Entropy, JoinRequest, Phase, Refusal, Starts,
+};
+use core::time::Duration;
+
+/// Positions at or above this are not believed: no ring gets there in a thousand years.
+const MAX_POSITION: u64 = 1 << 62;
+
+/// Messages to a guest that ended before it received them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undelivered {
+    /// How many.
+    pub count: u64,
+    /// Id of the first.
+    pub first: u64,
+}
+
+/// What happened on a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostEvent {
+    /// Attached: messages flow. With `resumed`, an agent that was killed is back and both rings go on.
+    Attached {
+        /// True when a session of the same boot went before.
+        resumed: bool,
+    },
+    /// The guest's heartbeat has stopped; it may be paused.
+    Stale,
+    /// It moves again.
+    Back,
+    /// Messages that the guest never received are given up.
+    Undelivered(Undelivered),
+    /// The session is over.
+    Detached {
+        /// Whose it was.
+        binding: Binding,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Refuse the request in this cell.
+    Refuse {
+        /// Number of the cell.
+        cell: u64,
+        /// The request.
+        request: JoinRequest,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// What follows once the old session's messages to the host are drained.
+#[derive(Debug, Clone, Copy)]
+enum After {
+    Offer(JoinRequest),
+    Free(CloseReason),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Drain {
+    after: After,
+    /// Receive no further than this: a program that is to be replaced cannot hold the host by going on to send.
+    limit: u64,
+    done: bool,
+}
+
+/// One channel, seen by the host. Nothing here blocks: call [`poll`](Self::poll) and [`receive`](Self::receive) in turn.
+#[derive(Debug)]
+pub struct HostEnd<M> {
+    memory: M,
+    channel: Channel,
+    link: Option<Link<M>>,
+    /// Where the rings go on while there is no link.
+    to_host: u64,
+    to_guest: u64,
+    drain: Option<Drain>,
+    resumed: bool,
+    events: [Option<HostEvent>; 4],
+    behind: Option<Duration>,
+    counters: Counters,
+}
+
+impl<M: Memory + Clone> HostEnd<M> {
+    /// Fills the host's own lines of a channel in a region that is being formatted.
+    pub fn format(memory: &M, place: &ChannelPlace) {
+        memory.store(place.to_guest.producer + word::HINT, place.first_position);
+        memory.store(place.to_host.consumer + word::HEAD, place.first_position);
+        memory.store(place.to_host.consumer + word::SEEN, place.first_position);
+    }
+
+    /// Takes over a channel as it is in the region; `None` past the last channel.
+    ///
+    /// A session that an earlier host left goes on. One whose rings make no sense is closed, and its guest joins anew.
+    pub fn recover(
+        memory: M,
+        geometry: &Geometry,
+        index: u64,
+        now: Duration,
+        stale_after: Duration,
+    ) -> Option<Self> {
+        let place = geometry.channel(index)?;
+        let channel = Channel::recover(&memory, place, now, stale_after);
+        let sane = |position: u64| {
+            if position.is_multiple_of(8) && position < MAX_POSITION {
+                position
+            } else {
+                place.first_position
+            }
+        };
+        let mut end = HostEnd {
+            to_host: sane(memory.load(place.to_host.consumer + word::HEAD)),
+            to_guest: sane(memory.load(place.to_guest.producer + word::HINT)),
+            memory,
+            channel,
+            link: None,
+            drain: None,
+            resumed: false,
+            events: [None; 4],
+            behind: None,
+            counters: Counters::default(),
+        };
+        if end.channel.phase() == Phase::Attached {
+            end.take_over_rings();
+        }
+        Some(end)
+    }
+
+    fn take_over_rings(&mut self) {
+        let Some(binding) = self.channel.binding().copied() else { return };
+        let place = *self.channel.place();
+        let tx = Producer::recover(self.memory.clone(), place.to_guest, binding.to_guest_salt);
+        let rx = Consumer::resume(self.memory.clone(), place.to_host, binding.salt);
+        match (tx, rx) {
+            (Ok(tx), Ok(rx)) => self.link = Some(Link::new(tx, rx)),
+            _ => self.close(CloseReason::HostFault),
+        }
+    }
+
+    /// The session.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// What passed through this channel since it got its owner.
+    pub fn counters(&self) -> Counters {
+        self.link.as_ref().map_or(self.counters, |link| *link.counters())
+    }
+
+    /// The link, when attached.
+    pub fn link(&mut self) -> Option<&mut Link<M>> {
+        match self.channel.phase() {
+            Phase::Attached if self.drain.is_none() => self.link.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// Largest payload of a message to the guest, on a topic of `topic` bytes.
+    pub fn max_payload(&self, topic: usize) -> usize {
+        self.link.as_ref().map_or(0, |link| link.max_payload(topic))
+    }
+
+    /// Moves on: sees confirmations, good-byes and heartbeats, finishes what was begun. At most one event a call.
+    pub fn poll(&mut self, now: Duration, entropy: &mut impl Entropy) -> Option<HostEvent> {
+        if let Some(event) = self.events.iter_mut().find_map(Option::take) {
+            return Some(event);
+        }
+        if let Some(drain) = self.drain {
+            return if drain.done || self.link.is_none() { self.finish(drain.after, entropy) } else { None };
+        }
+        match self.channel.poll(&self.memory, now)? {
+            ChannelEvent::Confirmed => {
+                if self.link.is_none() {
+                    self.take_over_rings();
+                }
+                Some(HostEvent::Attached { resumed: self.resumed })
+            }
+            ChannelEvent::Bye(reason) => {
+                self.end(reason);
+                None
+            }
+            ChannelEvent::Stale => Some(HostEvent::Stale),
+            ChannelEvent::Back => Some(HostEvent::Back),
+            ChannelEvent::ChallengeAnswered(cell, request) => {
+                Some(HostEvent::Refuse { cell, request, refusal: Refusal::DuplicateIdentity })
+            }
+            ChannelEvent::ChallengeUnanswered(_, request) => {
+                self.offer(now, &request);
+                None
+            }
+        }
+    }
+
+    /// True while an offer or an ending waits for the old session's messages to be received; requests that come
+    /// meanwhile are taken up when they are repeated.
+    pub fn is_changing_hands(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    /// Begins to give the channel to `request`: at once when it is free, else after the old session's messages to the
+    /// host have been received.
+    pub fn offer(&mut self, now: Duration, request: &JoinRequest) {
+        // Confirmed a moment ago and not yet seen: what the old program published since is received first.
+        if self.channel.phase() == Phase::Offered
+            && self.channel.poll(&self.memory, now) == Some(ChannelEvent::Confirmed)
+        {
+            self.tell(HostEvent::Attached { resumed: self.resumed });
+        }
+        self.begin_drain(After::Offer(*request));
+    }
+
+    /// Asks the incumbent whether it lives, for the newcomer in `cell`.
+    pub fn challenge(&mut self, now: Duration, cell: u64, request: JoinRequest) {
+        self.channel.challenge(&self.memory, now, cell, request);
+    }
+
+    /// Begins to free the channel: the guest reads why, what it had published is received first.
+    pub fn end(&mut self, reason: CloseReason) {
+        if self.channel.binding().is_none() {
+            return;
+        }
+        self.channel.close(&self.memory, reason);
+        self.begin_drain(After::Free(reason));
+    }
+
+    fn begin_drain(&mut self, after: After) {
+        let unconfirmed = self.channel.phase() == Phase::Offered;
+        let (limit, done) = match &mut self.link {
+            Some(_) if unconfirmed => (0, true),
+            Some(link) => {
+                link.flush();
+                let rx = link.rx();
+                (rx.position().wrapping_add(self.channel.place().to_host.capacity), rx.fault().is_some())
+            }
+            None => (0, true),
+        };
+        self.drain = Some(Drain { after, limit, done });
+    }
+
+    /// Receives the guest's next record; `None` when there is none or no session.
+    ///
+    /// # Errors
+    ///
+    /// When the guest broke its ring: the session is closed with that reason; the channel stays the guest's.
+    pub fn receive<'a>(
+        &mut self,
+        now: Duration,
+        buffer: &'a mut [u8],
+    ) -> Result<Option<Received<'a>>, LinkError> {
+        let draining = self.drain.is_some();
+        if !draining && self.channel.phase() != Phase::Attached {
+            return Ok(None);
+        }
+        let Some(link) = &mut self.link else { return Ok(None) };
+        if let Some(drain) = &mut self.drain
+            && (drain.done || drain.limit.wrapping_sub(link.rx().position()).cast_signed() <= 0)
+        {
+            drain.done = true;
+            return Ok(None);
+        }
+        match link.receive(buffer) {
+            Ok(Some(received)) => Ok(Some(received)),
+            Ok(None) => {
+                match &mut self.drain {
+                    Some(drain) => drain.done = true,
+                    None if Self::is_wedged(link, &mut self.behind, now) => {
+                        self.close(CloseReason::HostFault)
+                    }
+                    None => {}
+                }
+                Ok(None)
+            }
+            Err(error @ LinkError::Buffer { .. }) => Err(error),
+            Err(error) => {
+                match &mut self.drain {
+                    Some(drain) => drain.done = true,
+                    None => self.close(CloseReason::HostFault),
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends through `send` when attached, and counts.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NotAttached`] without a session, else what `send` returns. A fault closes the session.
+    pub fn send_with<T>(
+        &mut self,
+        send: impl FnOnce(&mut Link<M>) -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        let result = self.link().ok_or(SendError::NotAttached).and_then(send);
+        if let Err(SendError::Fault(_)) = &result {
+            self.close(CloseReason::HostFault);
+        }
+        result
+    }
+
+    /// A hint ahead of an empty ring for two heartbeats: the producer's view and ours will never meet again.
+    fn is_wedged(link: &mut Link<M>, behind: &mut Option<Duration>, now: Duration) -> bool {
+        if !link.rx().is_behind_hint() {
+            *behind = None;
+            return false;
+        }
+        now.saturating_sub(*behind.get_or_insert(now)) > 2 * crate::session::BEAT
+    }
+
+    /// Closes the session and leaves the channel bound.
+    fn close(&mut self, reason: CloseReason) {
+        let Some(binding) = self.channel.binding().copied() else { return };
+        self.channel.close(&self.memory, reason);
+        self.behind = None;
+        self.tell(HostEvent::Detached { binding, reason });
+    }
+
+    fn tell(&mut self, event: HostEvent) {
+        if let Some(place) = self.events.iter_mut().find(|place| place.is_none()) {
+            *place = Some(event);
+        }
+    }
+
+    fn finish(&mut self, after: After, entropy: &mut impl Entropy) -> Option<HostEvent> {
+        self.drain = None;
+        self.behind = None;
+        match after {
+            After::Offer(request) => self.finish_offer(&request, entropy),
+            After::Free(reason) => {
+                self.put_link_away();
+                self.counters = Counters::default();
+                let binding = self.channel.release(&self.memory)?;
+                self.tell(HostEvent::Detached { binding, reason });
+            }
+        }
+        self.events.iter_mut().find_map(Option::take)
+    }
+
+    fn finish_offer(&mut self, request: &JoinRequest, entropy: &mut impl Entropy) {
+        let before = self.channel.binding().copied();
+        let phase = self.channel.phase();
+        let goes_on = before.is_some_and(|binding| binding.boot == request.boot);
+        if let Some(binding) = before
+            && phase == Phase::Attached
+        {
+            let reason = if goes_on { CloseReason::Superseded } else { CloseReason::Rebooted };
+            self.tell(HostEvent::Detached { binding, reason });
+        }
+        let place = *self.channel.place();
+        // A record that an old program publishes from here on has the old salt, and is never believed.
+        let salt = entropy.word();
+        let kept = match self.link.take() {
+            Some(mut link) if goes_on => {
+                self.counters = *link.counters();
+                link.rx().release();
+                self.to_host = link.rx().position();
+                let to_guest_salt = before.map_or(0, |binding| binding.to_guest_salt);
+                let (mut tx, _) = link.into_rings();
+                self.to_guest = tx.position();
+                // Where the old program had come to; what lies behind it goes on to the new one.
+                tx.head().ok().map(|head| (tx, head, to_guest_salt))
+            }
+            Some(link) => {
+                self.link = Some(link);
+                self.put_link_away();
+                None
+            }
+            None => None,
+        };
+        let (tx, to_guest, to_guest_salt) = kept.unwrap_or_else(|| {
+            let to_guest_salt = entropy.word();
+            let tx = Producer::start(self.memory.clone(), place.to_guest, to_guest_salt, self.to_guest);
+            (tx, self.to_guest, to_guest_salt)
+        });
+        let rx = Consumer::start(self.memory.clone(), place.to_host, salt, self.to_host, self.to_host);
+        let mut link = Link::new(tx, rx);
+        link.continue_counters(self.counters);
+        self.link = Some(link);
+        self.resumed = goes_on;
+        let starts = Starts { to_host: self.to_host, to_guest, salt, to_guest_salt };
+        self.channel.offer(&self.memory, request, starts);
+    }
+
+    /// Ends the link: notes where its rings stand and tells what was never delivered.
+    fn put_link_away(&mut self) {
+        let Some(mut link) = self.link.take() else { return };
+        self.counters = *link.counters();
+        link.rx().release();
+        self.to_host = link.rx().position();
+        self.to_guest = link.tx().position();
+        let Some(binding) = self.channel.binding().copied() else { return };
+        let Ok(head) = link.tx().head() else { return };
+        let (mut count, mut first) = (0, None);
+        let messages = [Kind::Message.code(), Kind::Request.code()];
+        let place = self.channel.place().to_guest;
+        // A fault on the way ends the count; it was this host's own ring, scribbled over by somebody.
+        let _ = walk(self.memory.clone(), place, binding.to_guest_salt, head, |record| {
+            if messages.contains(&record.kind()) {
+                count += 1;
+                // The envelope's first word is the id; in our own ring, and only shown.
+                first.get_or_insert_with(|| {
+                    self.memory.load(place.data + record.position() % place.capacity + HEADER)
+                });
+            }
+        });
+        if let Some(first) = first {
+            self.tell(HostEvent::Undelivered(Undelivered { count, first }));
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Both rings of one channel, and the messages in them.
+
+use super::envelope::{EnvelopeError, Kind, Status, Topic, decode, encode};
+use crate::memory::Memory;
+use crate::ring::{Class, Consumer, Fault, Producer, PushError, Record};
+
+/// Records looked at in one call of [`Link::receive`]: pings and records of unknown kinds cannot hold the caller longer.
+const BUDGET: usize = 64;
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// No session; the message went nowhere.
+    #[error("not attached")]
+    NotAttached,
+    /// The ring is full until the peer receives.
+    #[error("the ring is full: {needed} bytes needed, {free} free; the peer does not receive fast enough")]
+    Full {
+        /// Bytes the record needs.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// Larger than any record of this ring can be.
+    #[error("{length} bytes exceed the largest message of {max} bytes on this channel")]
+    TooLarge {
+        /// Length of the payload in bytes.
+        length: usize,
+        /// Largest payload for this topic in bytes.
+        max: usize,
+    },
+    /// The peer broke the ring.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Why nothing more can be received on this link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// The peer broke the ring.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The peer sent a record that is no envelope.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// The caller's buffer is smaller than a legal record.
+    #[error("a buffer of {given} bytes is too small for a record of {needed}")]
+    Buffer {
+        /// Bytes the record has.
+        needed: usize,
+        /// Bytes of the buffer.
+        given: usize,
+    },
+}
+
+/// What was received; borrows from the caller's buffer, which is private memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received<'a> {
+    /// Message, request, response or pong; pings are answered before the caller sees them.
+    pub kind: Kind,
+    /// The sender's number for it.
+    pub id: u64,
+    /// Topic; empty on pongs and responses.
+    pub topic: &'a str,
+    /// How a request went; only in responses.
+    pub status: Status,
+    /// The payload.
+    pub payload: &'a [u8],
+    /// True when it may have been received before: by an earlier process that ended before it said it was done.
+    pub redelivered: bool,
+}
+
+/// What passed through a link.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records sent.
+    pub sent: u64,
+    /// Payload bytes sent.
+    pub sent_bytes: u64,
+    /// Records received.
+    pub received: u64,
+    /// Payload bytes received.
+    pub received_bytes: u64,
+    /// Records received that may have been received before.
+    pub redelivered: u64,
+    /// Sends refused because the ring was full.
+    pub full: u64,
+    /// Pings that were not answered because the ring was full.
+    pub pings_dropped: u64,
+    /// Records of kinds this version does not know, skipped.
+    pub unknown: u64,
+}
+
+/// Both rings of one channel, seen from one side.
+#[derive(Debug)]
+pub struct Link<M> {
+    tx: Producer<M>,
+    rx: Consumer<M>,
+    pending: bool,
+    counters: Counters,
+}
+
+impl<M: Memory> Link<M> {
+    /// Joins two started rings.
+    pub fn new(tx: Producer<M>, rx: Consumer<M>) -> Self {
+        Link { tx, rx, pending: false, counters: Counters::default() }
+    }
+
+    /// What passed through so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Goes on with the counts of an earlier link of the same channel.
+    pub fn continue_counters(&mut self, counters: Counters) {
+        self.counters = counters;
+    }
+
+    /// The ring this side produces into.
+    pub fn tx(&mut self) -> &mut Producer<M> {
+        &mut self.tx
+    }
+
+    /// The ring this side consumes.
+    pub fn rx(&mut self) -> &mut Consumer<M> {
+        &mut self.rx
+    }
+
+    /// Takes the rings apart again.
+    pub fn into_rings(self) -> (Producer<M>, Consumer<M>) {
+        (self.tx, self.rx)
+    }
+
+    /// Largest payload of a message on a topic of `topic` bytes.
+    pub fn max_payload(&self, topic: usize) -> usize {
+        self.tx.max_payload().saturating_sub(super::ENVELOPE + topic)
+    }
+
+    fn push(
+        &mut self,
+        kind: Kind,
+        class: Class,
+        id: u64,
+        status: Status,
+        topic: Option<Topic<'_>>,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let envelope = encode(id, topic, status);
+        let name = topic.map_or("", Topic::as_str);
+        match self.tx.push(kind.code(), class, &[&envelope, name.as_bytes(), payload]) {
+            Ok(_) => {
+                self.counters.sent += 1;
+                self.counters.sent_bytes += payload.len() as u64;
+                Ok(())
+            }
+            Err(PushError::Full { needed, free }) => {
+                self.counters.full += 1;
+                Err(SendError::Full { needed, free })
+            }
+            Err(PushError::TooLarge { .. }) => {
+                Err(SendError::TooLarge { length: payload.len(), max: self.max_payload(name.len()) })
+            }
+            Err(PushError::Fault(fault)) => Err(SendError::Fault(fault)),
+        }
+    }
+
+    /// Appends a message to the open batch and returns its id; [`flush`](Self::flush) makes it visible. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] leaves the ring as it was, with all earlier messages published.
+    pub fn send(&mut self, topic: Topic<'_>, payload: &[u8]) -> Result<u64, SendError> {
+        // The position names the message for as long as the region lives: it never goes back, over every restart.
+        let id = self.tx.position();
+        self.push(Kind::Message, Class::Message, id, Status::Ok, Some(topic), payload)?;
+        Ok(id)
+    }
+
+    /// Sends a request named `id`; the response carries the same id. As [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn request(&mut self, id: u64, topic: Topic<'_>, payload: &[u8]) -> Result<(), SendError> {
+        self.push(Kind::Request, Class::Message, id, Status::Ok, Some(topic), payload)
+    }
+
+    /// Answers the request `id`. As [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn respond(&mut self, id: u64, status: Status, payload: &[u8]) -> Result<(), SendError> {
+        self.push(Kind::Response, Class::Message, id, status, None, payload)
+    }
+
+    /// Sends a ping, which the peer's link answers by itself with a pong of the same id and payload.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn ping(&mut self, id: u64, payload: &[u8]) -> Result<(), SendError> {
+        self.push(Kind::Ping, Class::Control, id, Status::Ok, None, payload)
+    }
+
+    /// Publishes what was sent since the last flush.
+    pub fn flush(&mut self) {
+        self.tx.flush();
+    }
+
+    /// Says that what was received last is done with: it will not be delivered again. The next
+    /// [`receive`](Self::receive) says so too.
+    pub fn ack(&mut self) {
+        if core::mem::take(&mut self.pending) {
+            self.rx.commit();
+        }
+    }
+
+    /// Receives the next record into `buffer`. Never blocks; looks at 64 records at most.
+    ///
+    /// # Errors
+    ///
+    /// After any error but [`LinkError::Buffer`] the link is of no more use: close the session.
+    pub fn receive<'a>(&mut self, buffer: &'a mut [u8]) -> Result<Option<Received<'a>>, LinkError> {
+        self.ack();
+        for _ in 0..BUDGET {
+            let Some(record) = self.rx.peek()? else { return Ok(None) };
+            let length = record.length();
+            if length > buffer.len() {
+                return Err(LinkError::Buffer { needed: length, given: buffer.len() });
+            }
+            match Kind::from_code(record.kind()) {
+                None => {
+                    self.counters.unknown += 1;
+                    self.rx.commit();
+                }
+                Some(Kind::Ping) => {
+                    self.rx.copy_out(&record, 0, &mut buffer[..length]);
+                    self.answer_ping(&buffer[..length])?;
+                    self.rx.commit();
+                }
+                Some(kind) => return self.hand_over(kind, &record, &mut buffer[..length]).map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    fn hand_over<'a>(
+        &mut self,
+        kind: Kind,
+        record: &Record,
+        buffer: &'a mut [u8],
+    ) -> Result<Received<'a>, LinkError> {
+        self.rx.copy_out(record, 0, buffer);
+        let decoded = decode(kind, buffer)?;
+        self.pending = true;
+        self.counters.received += 1;
+        self.counters.received_bytes += decoded.payload.len() as u64;
+        self.counters.redelivered += u64::from(record.redelivered());
+        Ok(Received {
+            kind,
+            id: decoded.id,
+            topic: decoded.topic,
+            status: decoded.status,
+            payload: decoded.payload,
+            redelivered: record.redelivered(),
+        })
+    }
+
+    fn answer_ping(&mut self, record: &[u8]) -> Result<(), LinkError> {
+        let ping = decode(Kind::Ping, record)?;
+        match self.push(Kind::Pong, Class::Control, ping.id, Status::Ok, None, ping.payload) {
+            Ok(()) => self.flush(),
+            // Rings of two sizes: a ping can be larger than any pong.
+            Err(SendError::Full { .. } | SendError::TooLarge { .. } | SendError::NotAttached) => {
+                self.counters.pings_dropped += 1;
+            }
+            Err(SendError::Fault(fault)) => return Err(fault.into()),
+        }
+        Ok(())
+    }
+}
