@@ -12,6 +12,8 @@ use crate::Error;
 
 /// The most that is kept of a line: a guest that never ends one fills no more.
 const LONGEST_LINE: usize = 1 << 20;
+/// How often it is looked whether QEMU still runs while it has not connected.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A socket that QEMU connects to when it starts, so that nothing a guest says early is lost.
 #[derive(Debug)]
@@ -32,13 +34,21 @@ impl Doorway {
         Ok(Self { name, listener })
     }
 
-    /// Waits until QEMU connects, and takes the connection.
+    /// Waits until QEMU connects, and takes the connection. `alive` tells whether QEMU still runs.
     ///
     /// # Errors
     ///
-    /// [`Error::Failed`] if nobody connects before `deadline`.
-    pub fn accept(self, deadline: Instant) -> Result<Channel, Error> {
-        wait_readable(self.name, &self.listener, deadline)?;
+    /// [`Error::Failed`] if nobody connects before `deadline`, or QEMU ends before it does.
+    pub fn accept(
+        self,
+        deadline: Instant,
+        mut alive: impl FnMut() -> Result<bool, Error>,
+    ) -> Result<Channel, Error> {
+        while !is_readable(self.name, &self.listener, (Instant::now() + LOOK).min(deadline))? {
+            if !alive()? || Instant::now() >= deadline {
+                return Err(Error::Failed(format!("QEMU did not connect to the {}", self.name)));
+            }
+        }
         let (stream, _) =
             self.listener.accept().map_err(Error::io(format!("cannot accept the {}", self.name)))?;
         Ok(Channel { name: self.name, stream, received: Vec::new() })
@@ -101,7 +111,9 @@ impl Channel {
     }
 
     fn receive(&mut self, deadline: Instant) -> Result<(), Error> {
-        wait_readable(self.name, &self.stream, deadline)?;
+        if !is_readable(self.name, &self.stream, deadline)? {
+            return Err(Error::Failed(format!("nothing came from the {} in time", self.name)));
+        }
         let mut buffer = [0; 16 << 10];
         match self.stream.read(&mut buffer) {
             Ok(0) => Err(Error::Failed(format!("the {} was closed: the guest has ended", self.name))),
@@ -115,18 +127,19 @@ impl Channel {
     }
 }
 
-fn wait_readable(name: &str, socket: impl AsFd, deadline: Instant) -> Result<(), Error> {
+/// Waits for something to read from `socket`; false if nothing came before `deadline`.
+fn is_readable(name: &str, socket: impl AsFd, deadline: Instant) -> Result<bool, Error> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Error::Failed(format!("nothing came from the {name} in time")));
+            return Ok(false);
         }
         // Rounded up, or the last part of a millisecond would be spent in a busy loop.
         let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
         let mut watched = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         match poll(&mut watched, timeout) {
             Ok(0) | Err(nix::errno::Errno::EINTR) => {}
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(true),
             Err(error) => return Err(Error::io(format!("cannot wait for the {name}"))(error.into())),
         }
     }

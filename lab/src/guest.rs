@@ -52,9 +52,10 @@ impl Booting {
     pub fn wait(mut self, limit: Duration) -> Result<Guest, Error> {
         let connected = Instant::now() + CONNECT_LIMIT;
         let ready = self.started + limit;
-        let connect = |doorways: Doorways| -> Result<(Qmp, Shell), Error> {
-            let shell = doorways.shell.accept(connected)?;
-            let monitor = doorways.monitor.accept(connected)?;
+        let mut connect = |doorways: Doorways| -> Result<(Qmp, Shell), Error> {
+            let mut alive = || self.process.status().map(|ended| ended.is_none());
+            let shell = doorways.shell.accept(connected, &mut alive)?;
+            let monitor = doorways.monitor.accept(connected, &mut alive)?;
             Ok((Qmp::open(monitor, connected)?, Shell::wait(shell, ready)?))
         };
         match connect(self.doorways) {
