@@ -87,23 +87,24 @@ impl RegionFile {
     }
 
     /// Takes a file that was there, with the lock held.
-    fn adopt(self, wanted: Option<u64>) -> Result<Self, RegionError> {
+    fn adopt(mut self, wanted: Option<u64>) -> Result<Self, RegionError> {
         let path = &self.path;
         let found = self.file.metadata().map_err(|error| io_error(path, "look at", error))?.len();
-        let (size, fresh) = if found == 0 {
-            (wanted.unwrap_or(DEFAULT_SIZE), true)
+        let size = if found == 0 {
+            wanted.unwrap_or(DEFAULT_SIZE)
         } else {
-            let fresh = check_content(&self.file, path, found)?;
+            self.fresh = check_content(&self.file, path, found)?;
             match wanted {
                 Some(wanted) if wanted != found => {
                     return Err(RegionError::OtherSize { path: path.clone(), found, wanted });
                 }
-                _ => (found, fresh),
+                _ => found,
             }
         };
         allocate(&self.file, path, size)?;
         warn_if_open_to_all(&self.file, path);
-        Ok(RegionFile { size, fresh, ..self })
+        self.size = size;
+        Ok(self)
     }
 
     /// The open file, to be mapped.
@@ -152,6 +153,14 @@ impl RegionFile {
     fn is_at_path(&self) -> io::Result<bool> {
         let (open, named) = (self.file.metadata()?, fs::symlink_metadata(&self.path)?);
         Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+    }
+}
+
+impl Drop for RegionFile {
+    fn drop(&mut self) {
+        // Closing would not do: a child that is just being forked has a copy of the descriptor until it calls exec, and
+        // would keep the lock as long. Nobody could do anything about an error.
+        let _ = self.file.unlock();
     }
 }
 

@@ -76,8 +76,8 @@ fn a_vm_is_gone_with_its_process() {
 }
 
 fn map_until_killed(path: &std::path::Path) {
-    let region = RegionFile::open_read_only(path).unwrap();
-    let _mapping = MappedFile::map_read_only(region.file(), region.size()).unwrap();
+    let region = RegionFile::open_read_only(path).expect("a region is there");
+    let _mapping = MappedFile::map_read_only(region.file(), region.size()).expect("it can be mapped");
     println!("{MAPPED}");
     // The pipe ends with the test, should it be killed itself.
     std::io::stdin().lines().for_each(drop);

@@ -1,0 +1,238 @@
+//! The command line of `ivring`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::byte_size::parse_byte_size;
+use crate::seconds::parse_seconds;
+
+/// Speaks with the VMs of this host through ivringd.
+///
+/// GUEST is a VM's UUID, a unique beginning of it, or the name that the guest gave itself; GUEST:PORT is a program in it
+/// other than the agent.
+#[derive(Debug, Parser)]
+#[command(name = "ivring", version, after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
+pub(super) struct Options {
+    /// Control socket of ivringd [default: /run/ivringd/control.sock, one's own below $XDG_RUNTIME_DIR first].
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+
+    /// Log more; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ivring ls                              who is there
+  ivring ping web1                       how long is a round trip
+  ivring send web1 greeting 'hello'      a message to the agent in web1
+  ivring listen                          what the guests send";
+
+const LONG_EXAMPLES: &str = "\
+Examples:
+  ivring ls                              who is there
+  ivring ping web1                       how long is a round trip
+  ivring send web1 greeting 'hello'      a message to the agent in web1
+  ivring listen                          what the guests send
+
+Exit codes:
+  0  done
+  1  the answer is no: not connected, nothing found
+  2  the command line is wrong
+  3  refused or unsupported
+  4  bad input
+  5  a file, a permission or the other side failed
+  6  done, but something is still pending";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Ls(Ls),
+    Ping(Ping),
+    Send(Send),
+    Listen(Listen),
+    Inspect(Inspect),
+    Evict(Evict),
+}
+
+/// List the guests of every region, with their state and counters.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring ls
+  ivring ls --region fg_i3
+  ivring ls --json | jq -r '.guests[] | select(.state == \"attached\") | .name'")]
+pub(super) struct Ls {
+    #[command(flatten)]
+    pub(super) region: Region,
+}
+
+/// Measure round trips to a guest.
+///
+/// Exits 1 when the guest is not attached or does not answer in time.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring ping web1
+  ivring ping web1 --count 1000 --interval 0 --bytes 1K
+  ivring ping 6b7c1f2e:metrics --timeout 0.5")]
+pub(super) struct Ping {
+    /// The guest.
+    #[arg(value_name = "GUEST[:PORT]")]
+    pub(super) guest: String,
+
+    /// Number of round trips.
+    #[arg(short = 'n', long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) count: u32,
+
+    /// Time between two of them.
+    #[arg(long, value_name = "SECONDS", default_value = "0.2", value_parser = parse_seconds)]
+    pub(super) interval: Duration,
+
+    /// Length of the payload that travels both ways.
+    #[arg(long, value_name = "BYTES", default_value = "56", value_parser = parse_byte_size)]
+    pub(super) bytes: u64,
+
+    /// How long to wait for each answer.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
+    pub(super) timeout: Duration,
+
+    #[command(flatten)]
+    pub(super) region: Region,
+}
+
+/// Send one message to a guest.
+///
+/// Returns when the message is in the guest's ring. Exits 1 when the guest is not attached and 3 when its ring is full.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring send web1 greeting 'hello'
+  ivring send web1 config --file web1.toml
+  tar c site | ivring send web1 upload - --wait 10
+  ivring send web1:metrics flush")]
+pub(super) struct Send {
+    /// The guest.
+    #[arg(value_name = "GUEST[:PORT]")]
+    pub(super) guest: String,
+
+    /// Topic of the message, 1 to 255 bytes.
+    pub(super) topic: String,
+
+    /// The message; `-` reads it from standard input [default: an empty message].
+    #[arg(conflicts_with = "file")]
+    pub(super) text: Option<String>,
+
+    /// Send the contents of FILE.
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+
+    /// How long to wait for room when the guest's ring is full.
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = parse_seconds)]
+    pub(super) wait: Duration,
+
+    #[command(flatten)]
+    pub(super) region: Region,
+}
+
+/// Print messages from guests as they come, until stopped.
+///
+/// Without --topic it also tells who attaches and detaches.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring listen
+  ivring listen --guest web1 --topic log.kernel
+  ivring listen --topic alarm --count 1 --json")]
+pub(super) struct Listen {
+    /// Only from this guest [default: all].
+    #[arg(long, value_name = "GUEST[:PORT]")]
+    pub(super) guest: Option<String>,
+
+    /// Only messages on this topic [default: all].
+    #[arg(long)]
+    pub(super) topic: Option<String>,
+
+    /// End after N messages [default: never].
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+
+    #[command(flatten)]
+    pub(super) region: Region,
+}
+
+/// Show what a region's file holds: geometry, host, channels, rings.
+///
+/// Reads only, and works with and without ivringd. What is shown may change while it is read.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring inspect fg_i3
+  ivring inspect /mnt/hugepages/fg_i3 --json")]
+pub(super) struct Inspect {
+    /// The region: a name in /dev/shm, or a path.
+    #[arg(value_name = "NAME|PATH")]
+    pub(super) region: String,
+}
+
+/// Take the channel away from a guest and free it for another.
+///
+/// Messages on their way are lost. Make sure that the VM has ended or knows: one that is only paused goes on to write
+/// into the channel of whoever gets it next.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring evict web1
+  ivring evict 6b7c1f2e-0000-4000-8000-000000000001:metrics")]
+pub(super) struct Evict {
+    /// The guest.
+    #[arg(value_name = "GUEST[:PORT]")]
+    pub(super) guest: String,
+
+    #[command(flatten)]
+    pub(super) region: Region,
+}
+
+/// Which of the daemon's regions is meant.
+#[derive(Debug, Args)]
+pub(super) struct Region {
+    /// Only guests in the region of this name [default: all].
+    #[arg(id = "in_region", long = "region", value_name = "NAME")]
+    pub(super) name: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::help_examples::assert_they_parse;
+
+    #[test]
+    fn the_examples_in_the_help_parse() {
+        assert_they_parse::<Options>(21);
+    }
+
+    #[test]
+    fn text_and_file_exclude_each_other() {
+        let error =
+            Options::try_parse_from(["ivring", "send", "web1", "t", "text", "--file", "f"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let options = Options::try_parse_from(["ivring", "ls", "--json", "--socket", "s"]).unwrap();
+        assert!(options.json && options.socket.is_some());
+        let options = Options::try_parse_from(["ivring", "--json", "send", "web1", "t", "-"]).unwrap();
+        let Command::Send(send) = options.command else { panic!("{options:?}") };
+        assert_eq!((send.text.as_deref(), options.json), (Some("-"), true));
+    }
+}
