@@ -2,11 +2,11 @@
 #![cfg(feature = "control")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 use ivring_proto::control::{Client, ClientError, Request, Response, Server, Service};
-use nix::unistd::{Gid, Uid, chown, setegid, seteuid, setgroups};
+use nix::unistd::{Gid, Uid, setegid, seteuid, setgroups};
 use tempfile::TempDir;
 
 /// A user and a group that own nothing here.
@@ -52,7 +52,7 @@ fn only_root_owner_and_group_are_served() {
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let path = directory.path().join("control.sock");
     let mut server = Server::bind(&path, 0o660).unwrap();
-    chown(&path, None, Some(Gid::from_raw(GROUP))).unwrap();
+    chown(&path, None, Some(GROUP)).unwrap();
     let connect = |path: &Path| Client::connect(Service::Daemon, path);
 
     // The kernel's own check of the file's mode.

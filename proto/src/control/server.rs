@@ -115,14 +115,20 @@ impl Server {
         let mut incoming = Vec::new();
         let ready = self.ready();
         for (connection, ready) in self.connections.iter_mut().zip(&ready[1..]) {
-            if ready.intersects(PollFlags::POLLOUT | PollFlags::POLLHUP | PollFlags::POLLERR) {
+            if ready.contains(PollFlags::POLLOUT) {
                 connection.write();
+            }
+            // Whoever hung up while it wasn't read from would wake a sleeping owner over and over.
+            if ready.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) && !ready.contains(PollFlags::POLLIN)
+            {
+                connection.gone = true;
             }
             if !ready.is_empty() || connection.has_request() {
                 connection.read(&mut incoming);
             }
         }
         self.connections.retain(|connection| !connection.gone);
+        self.deaf = false;
         if !ready[0].is_empty() {
             self.accept();
         }
@@ -141,7 +147,6 @@ impl Server {
     }
 
     fn accept(&mut self) {
-        self.deaf = false;
         for _ in 0..ACCEPTS_A_POLL {
             match self.listener.accept() {
                 Ok((stream, _)) => self.admit(stream),

@@ -189,6 +189,27 @@ fn a_client_that_left_is_forgotten() {
 }
 
 #[test]
+fn a_client_that_leaves_while_it_is_not_read_from_is_noticed() {
+    let (directory, mut server) = server();
+    let mut with_too_many = RawClient::connect(&directory);
+    for _ in 0..=MAX_UNANSWERED / 50 {
+        for _ in 0..50 {
+            with_too_many.send(r#"{"id":1,"op":"status"}"#, &[]);
+        }
+        poll_all(&mut server);
+    }
+    let mut reading_nothing = RawClient::connect(&directory);
+    reading_nothing.send(r#"{"id":1,"op":"status"}"#, &[]);
+    let incoming = poll_all(&mut server);
+    server.reply(incoming[0].client, &Response::done(1), &vec![0; 5 << 20]);
+    server.flush();
+    assert_eq!(server.counts().clients, 2);
+    drop((with_too_many, reading_nothing));
+    server.poll();
+    assert_eq!(server.counts().clients, 0);
+}
+
+#[test]
 fn clients_are_bounded() {
     let (directory, mut server) = server();
     let clients: Vec<_> = (0..MAX_CLIENTS + 3)
