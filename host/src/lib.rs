@@ -3,10 +3,19 @@
 mod byte_size;
 pub mod cli;
 pub mod daemon;
+mod event;
 #[cfg(test)]
 mod help_examples;
+mod host;
 pub mod mappers;
+mod options;
+mod region;
 pub mod region_file;
 pub mod region_glob;
 pub mod region_name;
 mod seconds;
+
+pub use event::Event;
+pub use host::{GuestInfo, Host, HostSendError};
+pub use options::Options;
+pub use region::{DEFAULT_CHANNELS, OpenError};

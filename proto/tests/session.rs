@@ -341,7 +341,7 @@ fn after_a_reboot_undelivered_messages_are_told_and_published_ones_delivered() {
     let host = world.host();
     assert_eq!(host.received, [(channel as usize, "last words".to_owned(), false)]);
     let undelivered = host.events.iter().find_map(|(_, event)| match event {
-        HostEvent::Undelivered(undelivered) => Some(undelivered.count),
+        HostEvent::Undelivered { what, .. } => Some(what.count),
         _ => None,
     });
     assert_eq!(undelivered, Some(2));

@@ -222,6 +222,11 @@ impl Geometry {
         self.status
     }
 
+    /// Offset of the first ring; everything before it is control structures.
+    pub fn rings(&self) -> u64 {
+        self.rings
+    }
+
     /// Offset of join cell `index`; `None` past the last.
     pub fn cell(&self, index: u64) -> Option<u64> {
         (index < cell_word::COUNT).then(|| self.cells + index * cell_word::SIZE)

@@ -5,7 +5,7 @@ use crate::layout::{ChannelPlace, Geometry, control_word as word};
 use crate::memory::Memory;
 use crate::ring::{Consumer, HEADER, Producer, walk};
 use crate::session::{
-    Binding, Channel, ChannelEvent, CloseReason, Entropy, JoinRequest, Phase, Refusal, Starts,
+    Binding, Channel, ChannelEvent, CloseReason, Entropy, Identity, JoinRequest, Phase, Refusal, Starts,
 };
 use core::time::Duration;
 
@@ -34,7 +34,12 @@ pub enum HostEvent {
     /// It moves again.
     Back,
     /// Messages that the guest never received are given up.
-    Undelivered(Undelivered),
+    Undelivered {
+        /// Whose they were.
+        guest: Identity,
+        /// How many, and the first one's id.
+        what: Undelivered,
+    },
     /// The session is over.
     Detached {
         /// Whose it was.
@@ -406,7 +411,10 @@ impl<M: Memory + Clone> HostEnd<M> {
             }
         });
         if let Some(first) = first {
-            self.tell(HostEvent::Undelivered(Undelivered { count, first }));
+            self.tell(HostEvent::Undelivered {
+                guest: binding.identity,
+                what: Undelivered { count, first },
+            });
         }
     }
 }

@@ -1,0 +1,111 @@
+//! What a host tells its application.
+
+use ivring_proto::link::{LinkError, Status, Undelivered};
+use ivring_proto::session::{CloseReason, Identity, Refusal, SecondWriter};
+
+use crate::region_file::RegionLost;
+
+/// Something that happened in a region. Everything in it is private memory; text and bytes are the guest's own.
+#[derive(Debug)]
+pub enum Event {
+    /// A guest sent a message.
+    Message {
+        /// Who sent it.
+        guest: Identity,
+        /// Topic.
+        topic: String,
+        /// Payload.
+        payload: Vec<u8>,
+        /// The guest's number for it.
+        id: u64,
+        /// True when it may have been received before, by a host that ended before it said it was done.
+        redelivered: bool,
+    },
+    /// A guest asks for something: answer with [`Host::respond`](crate::Host::respond).
+    Request {
+        /// Who asks.
+        guest: Identity,
+        /// Names the request.
+        id: u64,
+        /// Topic.
+        topic: String,
+        /// Payload.
+        payload: Vec<u8>,
+    },
+    /// A guest answers a request.
+    Response {
+        /// Who answers.
+        guest: Identity,
+        /// The request.
+        id: u64,
+        /// How it went.
+        status: Status,
+        /// Payload.
+        payload: Vec<u8>,
+    },
+    /// A guest answers a ping.
+    Pong {
+        /// Who answers.
+        guest: Identity,
+        /// The ping.
+        id: u64,
+    },
+    /// A guest is attached: messages flow.
+    Attached {
+        /// Who.
+        guest: Identity,
+        /// The name it gave itself.
+        name: String,
+        /// Number of its channel.
+        channel: u64,
+        /// True when its program is new and both rings went on.
+        resumed: bool,
+    },
+    /// A session is over.
+    Detached {
+        /// Whose.
+        guest: Identity,
+        /// The name it gave itself.
+        name: String,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A guest's heartbeat has stopped: it is paused, or gone. Its channel stays its own.
+    Stale {
+        /// Whose.
+        guest: Identity,
+    },
+    /// A stale guest moves again.
+    Back {
+        /// Who.
+        guest: Identity,
+    },
+    /// Messages that a guest never received are given up.
+    Undelivered {
+        /// Whose they were.
+        guest: Identity,
+        /// How many, and the first one's id.
+        what: Undelivered,
+    },
+    /// A guest was refused.
+    Refused {
+        /// Who asked.
+        guest: Identity,
+        /// The name it gave itself.
+        name: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A guest wrote what cannot be right: its session is closed, nobody else's.
+    Fault {
+        /// Who.
+        guest: Identity,
+        /// What was wrong, with the value.
+        error: LinkError,
+    },
+    /// Somebody else writes this host's own heartbeat: a second daemon, a region that was reverted, or a guest that
+    /// scribbles. The host goes on in a new epoch.
+    SecondWriter(SecondWriter),
+    /// The region's file was taken away or resized: nothing works any more, close the host.
+    Lost(RegionLost),
+}

@@ -1,0 +1,438 @@
+//! One region with all its guests, in one process.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ivring_proto::layout::Geometry;
+use ivring_proto::link::{
+    Counters, FrontDesk, HostEnd, HostEvent, InvalidTopic, Kind, Link, Received, SendError, Status, Topic,
+};
+use ivring_proto::memory::MappedFile;
+use ivring_proto::session::{BEAT, CloseReason, HostPulse, Identity, Liveness, Phase, Uuid};
+use ivring_proto::wait::{Ladder, Step};
+
+use crate::mappers::{Mappers, Sightings};
+use crate::region::{OpenError, Region};
+use crate::{Event, Options};
+
+/// Records taken from one guest before the next one's turn.
+const TURN: u32 = 64;
+/// Sessions are looked at this often; rings in every round.
+const LOOK: Duration = Duration::from_millis(1);
+/// A guest silent for this long is looked for among the processes.
+const SILENT: Duration = Duration::from_secs(2);
+
+/// Why nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HostSendError {
+    /// The topic is none.
+    #[error(transparent)]
+    Topic(#[from] InvalidTopic),
+    /// The link refused.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// What is known of one guest.
+#[derive(Debug, Clone)]
+pub struct GuestInfo {
+    /// Who.
+    pub identity: Identity,
+    /// The name it gave itself; untrusted.
+    pub name: String,
+    /// Number of its channel.
+    pub channel: u64,
+    /// Where its session is in its life.
+    pub phase: Phase,
+    /// Whether its heartbeat moves.
+    pub liveness: Liveness,
+    /// Time since its heartbeat last changed.
+    pub silent_for: Duration,
+    /// What passed through, seen from the host.
+    pub counters: Counters,
+}
+
+/// One region with all its guests. Nothing here blocks but [`wait`](Self::wait).
+#[derive(Debug)]
+pub struct Host {
+    region: Region,
+    ends: Vec<HostEnd<MappedFile>>,
+    desk: FrontDesk,
+    pulse: HostPulse,
+    queue: VecDeque<Event>,
+    buffer: Vec<u8>,
+    started: Instant,
+    next_look: Duration,
+    next_check: Duration,
+    sightings: Sightings,
+    turn: (usize, u32),
+    ladder: Ladder,
+    lost: bool,
+}
+
+/// A random word from the kernel's generator.
+fn entropy() -> u64 {
+    // The call fails only on kernels without getrandom(2), older than 3.17; nothing else is safe to go on with there.
+    getrandom::u64().expect("the kernel has a random number generator")
+}
+
+impl Host {
+    /// Opens the region, or makes it; sessions that an earlier host left go on.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; nothing is changed then.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let region = Region::open(&options)?;
+        let memory = &region.memory;
+        let geometry = region.superblock.geometry;
+        let now = Duration::ZERO;
+        let ends = (0..geometry.channels())
+            .filter_map(|index| HostEnd::recover(memory.clone(), &geometry, index, now, options.stale_after))
+            .collect();
+        // Half a ring is the largest record, whatever the guest writes.
+        let largest = usize::try_from(geometry.to_host() / 2).unwrap_or(usize::MAX);
+        let mut host = Host {
+            desk: FrontDesk::open(memory, &geometry, region.owner),
+            pulse: HostPulse::start(memory, &geometry, now, &mut entropy),
+            ends,
+            queue: VecDeque::new(),
+            buffer: vec![0; largest],
+            started: Instant::now(),
+            next_look: now,
+            next_check: now,
+            sightings: Sightings::default(),
+            turn: (0, 0),
+            ladder: Ladder::new(options.profile),
+            lost: false,
+            region,
+        };
+        host.sight();
+        Ok(host)
+    }
+
+    /// The region's file.
+    pub fn path(&self) -> &Path {
+        self.region.file.path()
+    }
+
+    /// The region's name, as it stands in the superblock.
+    pub fn name(&self) -> &str {
+        self.region.superblock.name.as_str()
+    }
+
+    /// Sizes and offsets of the region.
+    pub fn geometry(&self) -> &Geometry {
+        &self.region.superblock.geometry
+    }
+
+    /// The only VM that may join, if there is one.
+    pub fn owner(&self) -> Option<Uuid> {
+        self.region.owner
+    }
+
+    /// Everybody who owns a channel, by channel.
+    pub fn guests(&self) -> Vec<GuestInfo> {
+        let info = |(index, end): (usize, &HostEnd<MappedFile>)| {
+            let channel = end.channel();
+            let binding = channel.binding()?;
+            Some(GuestInfo {
+                identity: binding.identity,
+                name: binding.name.as_str().to_owned(),
+                channel: index as u64,
+                phase: channel.phase(),
+                liveness: channel.liveness(),
+                silent_for: channel.silent_for(),
+                counters: end.counters(),
+            })
+        };
+        self.ends.iter().enumerate().filter_map(info).collect()
+    }
+
+    /// The next event, if there is one now.
+    ///
+    /// A message returned here counts as done with at the next call for the same guest; until then a crash brings it
+    /// back, marked.
+    pub fn poll(&mut self) -> Option<Event> {
+        if self.lost {
+            return None;
+        }
+        let now = self.started.elapsed();
+        if now >= self.next_look {
+            self.next_look = now + LOOK;
+            self.look(now);
+        }
+        self.queue.pop_front().or_else(|| self.receive(now))
+    }
+
+    /// Waits for the next event, at most for `timeout`. Waits as the options' profile says.
+    pub fn wait(&mut self, timeout: Duration) -> Option<Event> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(event) = self.poll() {
+                self.ladder.reset();
+                return Some(event);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            match self.ladder.idle() {
+                Step::Spin | Step::Yield => {}
+                Step::Sleep(span) => std::thread::sleep(span.min(deadline - Instant::now().min(deadline))),
+            }
+        }
+    }
+
+    /// Sessions, heartbeats, requests and the file itself: everything but the rings.
+    fn look(&mut self, now: Duration) {
+        let geometry = self.region.superblock.geometry;
+        if let Err(second) = self.pulse.beat(&self.region.memory, now, &mut entropy) {
+            self.queue.push_back(Event::SecondWriter(second));
+            self.pulse = HostPulse::start(&self.region.memory, &geometry, now, &mut entropy);
+        }
+        while let Some(refused) = self.desk.serve(&self.region.memory, &geometry, &mut self.ends, now) {
+            let request = &refused.request;
+            self.queue.push_back(refused_event(request.identity, request.name.as_str(), refused.refusal));
+        }
+        for index in 0..self.ends.len() {
+            while let Some(event) = self.ends[index].poll(now, &mut entropy) {
+                self.take_note(index, event);
+            }
+        }
+        if now >= self.next_check {
+            self.next_check = now + BEAT;
+            self.check_file();
+            self.look_for_silent_guests();
+        }
+    }
+
+    fn take_note(&mut self, index: usize, event: HostEvent) {
+        let binding = self.ends[index].channel().binding().copied();
+        let event = match (event, binding) {
+            (HostEvent::Detached { binding, reason }, _) => {
+                Event::Detached { guest: binding.identity, name: binding.name.as_str().to_owned(), reason }
+            }
+            (HostEvent::Refuse { cell, request, refusal }, _) => {
+                let memory = &self.region.memory;
+                FrontDesk::refuse(memory, &self.region.superblock.geometry, cell, &request, refusal);
+                refused_event(request.identity, request.name.as_str(), refusal)
+            }
+            (HostEvent::Attached { resumed }, Some(binding)) => {
+                self.sight();
+                Event::Attached {
+                    guest: binding.identity,
+                    name: binding.name.as_str().to_owned(),
+                    channel: index as u64,
+                    resumed,
+                }
+            }
+            (HostEvent::Stale, Some(binding)) => Event::Stale { guest: binding.identity },
+            (HostEvent::Back, Some(binding)) => Event::Back { guest: binding.identity },
+            (HostEvent::Undelivered { guest, what }, _) => Event::Undelivered { guest, what },
+            (_, None) => return,
+        };
+        self.queue.push_back(event);
+    }
+
+    fn check_file(&mut self) {
+        if let Err(lost) = self.region.file.still_same() {
+            self.lost = true;
+            self.queue.push_back(Event::Lost(lost));
+        }
+    }
+
+    /// Notes which virtual machines map the region; only of one that was seen can it be said that it is gone.
+    fn sight(&mut self) {
+        if let Ok(scan) = Mappers::scan(&self.region.file) {
+            self.sightings.note(&scan);
+        }
+    }
+
+    /// Frees the channels of virtual machines that are gone. Silence is only the occasion to look.
+    fn look_for_silent_guests(&mut self) {
+        let silent = |end: &HostEnd<MappedFile>| match end.channel().phase() {
+            Phase::Free => false,
+            Phase::Offered | Phase::Closed(_) => true,
+            Phase::Attached => end.channel().silent_for() >= SILENT,
+        };
+        if !self.ends.iter().any(silent) {
+            return;
+        }
+        let Ok(scan) = Mappers::scan(&self.region.file) else { return };
+        self.sightings.note(&scan);
+        for end in self.ends.iter_mut().filter(|end| silent(end) && !end.is_changing_hands()) {
+            let Some(binding) = end.channel().binding() else { continue };
+            if self.sightings.vm_is_gone(&scan, binding.identity.uuid) == Some(true) {
+                end.end(CloseReason::VmGone);
+            }
+        }
+    }
+
+    fn receive(&mut self, now: Duration) -> Option<Event> {
+        for _ in 0..self.ends.len() {
+            let (index, taken) = self.turn;
+            let end = &mut self.ends[index];
+            let guest = end.channel().binding().map(|binding| binding.identity);
+            let found = match (end.receive(now, &mut self.buffer), guest) {
+                (Ok(Some(received)), Some(guest)) => Some(received_event(guest, &received)),
+                (Err(error), Some(guest)) => Some(Event::Fault { guest, error }),
+                _ => None,
+            };
+            let next = (index + 1) % self.ends.len();
+            if let Some(event) = found {
+                self.turn = if taken + 1 < TURN { (index, taken + 1) } else { (next, 0) };
+                return Some(event);
+            }
+            self.turn = (next, 0);
+        }
+        None
+    }
+
+    fn end_of(&mut self, guest: &Identity) -> Option<&mut HostEnd<MappedFile>> {
+        self.ends.iter_mut().find(|end| end.channel().binding().is_some_and(|b| b.identity == *guest))
+    }
+
+    fn with_link<T>(
+        &mut self,
+        guest: &Identity,
+        send: impl FnOnce(&mut Link<MappedFile>) -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        if self.lost {
+            return Err(SendError::NotAttached);
+        }
+        self.end_of(guest).ok_or(SendError::NotAttached)?.send_with(send)
+    }
+
+    /// Sends a message and publishes it at once; returns its id. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// Not attached, ring full, too large, or a bad topic; nothing was sent then.
+    pub fn send(&mut self, guest: &Identity, topic: &str, payload: &[u8]) -> Result<u64, HostSendError> {
+        let id = self.push(guest, topic, payload)?;
+        self.flush(guest);
+        Ok(id)
+    }
+
+    /// Sends a message in the open batch, which [`flush`](Self::flush) publishes; as [`send`](Self::send) otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn push(&mut self, guest: &Identity, topic: &str, payload: &[u8]) -> Result<u64, HostSendError> {
+        let topic = Topic::new(topic)?;
+        Ok(self.with_link(guest, |link| link.send(topic, payload))?)
+    }
+
+    /// Publishes what was pushed for a guest.
+    pub fn flush(&mut self, guest: &Identity) {
+        if !self.lost
+            && let Some(link) = self.end_of(guest).and_then(HostEnd::link)
+        {
+            link.flush();
+        }
+    }
+
+    /// Sends a request named `id`; its response is an [`Event::Response`] with the same id.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn request(
+        &mut self,
+        guest: &Identity,
+        id: u64,
+        topic: &str,
+        payload: &[u8],
+    ) -> Result<(), HostSendError> {
+        let topic = Topic::new(topic)?;
+        let send = |link: &mut Link<MappedFile>| {
+            link.request(id, topic, payload)?;
+            link.flush();
+            Ok(())
+        };
+        Ok(self.with_link(guest, send)?)
+    }
+
+    /// Answers the request `id` of a guest.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn respond(
+        &mut self,
+        guest: &Identity,
+        id: u64,
+        status: Status,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        self.with_link(guest, |link| {
+            link.respond(id, status, payload)?;
+            link.flush();
+            Ok(())
+        })
+    }
+
+    /// Sends a ping named `id`; its answer is an [`Event::Pong`] with the same id.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn ping(&mut self, guest: &Identity, id: u64, payload: &[u8]) -> Result<(), SendError> {
+        self.with_link(guest, |link| {
+            link.ping(id, payload)?;
+            link.flush();
+            Ok(())
+        })
+    }
+
+    /// Largest payload of a message on `topic` to this guest, in bytes; 0 when it is not attached.
+    pub fn max_payload(&mut self, guest: &Identity, topic: &str) -> usize {
+        self.end_of(guest).map_or(0, |end| end.max_payload(topic.len()))
+    }
+
+    /// Takes the channel away from a guest, when it has one. What it had published is received first; the guest reads
+    /// why, and asks again after a while.
+    pub fn evict(&mut self, guest: &Identity) -> bool {
+        let Some(end) = self.end_of(guest) else { return false };
+        end.end(CloseReason::Evicted);
+        true
+    }
+
+    /// Leaves the region: tells the guests, keeps their sessions and what is in the rings for the next host. Messages that
+    /// guests had published are received first, as long as `receive` is given them; at most for `patience`.
+    pub fn leave(mut self, patience: Duration, mut receive: impl FnMut(Event)) {
+        if self.lost {
+            return;
+        }
+        self.pulse.leave(&self.region.memory);
+        let deadline = Instant::now() + patience;
+        while let Some(event) = self.poll() {
+            receive(event);
+            if Instant::now() >= deadline {
+                break;
+            }
+        }
+        for link in self.ends.iter_mut().filter_map(HostEnd::link) {
+            link.ack();
+            link.rx().release();
+            link.flush();
+        }
+    }
+}
+
+fn refused_event(guest: Identity, name: &str, refusal: ivring_proto::session::Refusal) -> Event {
+    Event::Refused { guest, name: name.to_owned(), refusal }
+}
+
+fn received_event(guest: Identity, received: &Received<'_>) -> Event {
+    let Received { kind, id, status, redelivered, .. } = *received;
+    let (topic, payload) = (received.topic.to_owned(), received.payload.to_vec());
+    match kind {
+        Kind::Request => Event::Request { guest, id, topic, payload },
+        Kind::Response => Event::Response { guest, id, status, payload },
+        Kind::Pong | Kind::Ping => Event::Pong { guest, id },
+        Kind::Message => Event::Message { guest, topic, payload, id, redelivered },
+    }
+}

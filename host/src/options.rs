@@ -1,0 +1,38 @@
+//! How to open a region.
+
+use std::time::Duration;
+
+use ivring_proto::session::Uuid;
+use ivring_proto::wait::Profile;
+
+/// How to open a region. `Options::new("fg_i3")` is what a plain host needs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Name under `/dev/shm`, or a path with a slash.
+    pub region: String,
+    /// Size in bytes; an existing region must have it. `None`: as it is, 8 MiB for a new one.
+    pub size: Option<u64>,
+    /// Number of channels; an existing region must have it. `None`: as it is, 15 for a new one, 1 for a new one that
+    /// belongs to one VM.
+    pub channels: Option<u64>,
+    /// The only VM that may join. `None`: the one in the region's name, `NAME-<uuid>`, else any.
+    pub owner: Option<Uuid>,
+    /// A guest counts as stale when its heartbeat has not moved for this long.
+    pub stale_after: Duration,
+    /// How to wait for messages.
+    pub profile: Profile,
+}
+
+impl Options {
+    /// The defaults for the region of that name.
+    pub fn new(region: impl Into<String>) -> Self {
+        Options {
+            region: region.into(),
+            size: None,
+            channels: None,
+            owner: None,
+            stale_after: Duration::from_secs(5),
+            profile: Profile::Balanced,
+        }
+    }
+}
