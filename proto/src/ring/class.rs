@@ -69,3 +69,49 @@ impl BulkAccount {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_messages_may_use_what_control_keeps() {
+        let limits = Limits::new(4096);
+        assert_eq!(Class::Control.reserve(8, &limits), 0);
+        assert_eq!(Class::Bulk.reserve(512, &limits), 512);
+        assert_eq!(Class::Message.reserve(1792, &limits), 512);
+        assert_eq!(Class::Message.reserve(1800, &limits), 0);
+    }
+
+    #[test]
+    fn half_of_the_quota_comes_back_when_half_is_released() {
+        let mut account = BulkAccount::default();
+        for end in [100, 200, 300, 400] {
+            account.add(100, end, 200);
+        }
+        assert_eq!(account.held(), 400);
+        account.released(199);
+        assert_eq!(account.held(), 400);
+        account.released(200);
+        assert_eq!(account.held(), 200);
+        account.add(100, 500, 200);
+        account.released(399);
+        assert_eq!(account.held(), 300);
+        account.released(400);
+        assert_eq!(account.held(), 100);
+        account.released(500);
+        assert_eq!(account.held(), 0);
+    }
+
+    #[test]
+    fn what_a_predecessor_left_counts_until_it_is_gone() {
+        let mut account = BulkAccount::everything(1000, 64);
+        account.add(8, 72, 200);
+        account.released(64_u64.wrapping_sub(1000));
+        assert_eq!(account.held(), 1008);
+        account.released(64);
+        assert_eq!(account.held(), 8);
+        account.released(72);
+        assert_eq!(account.held(), 0);
+    }
+}

@@ -71,3 +71,28 @@ pub(super) fn decode(
         _ => Ok(header),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_header_are_pinned() {
+        // 13 bytes with the header, kind 5; position / 8 is 0x203, and the salt's upper bits do not count.
+        let word = encode(13, 5, 0x1018, 0xffff_ff00_0080_0001);
+        assert_eq!(word.to_le_bytes(), [13, 0, 0, 0, 5, 0x02, 0x02, 0x80]);
+        let limits = Limits::new(4096);
+        let header = decode(word, 0x1018, 4072, 0xffff_ff00_0080_0001, &limits).unwrap();
+        assert_eq!(header, Header { length: 13, kind: 5 });
+        assert_eq!(
+            (header.span(), header.record(0x1018).span(), header.record(0x1018).length()),
+            (16, 16, 5)
+        );
+    }
+
+    #[test]
+    fn no_header_is_zero() {
+        // The tag may be zero and the smallest record has no payload: its length is left.
+        assert_eq!(encode(HEADER, 2, 0, 0), 0x2_0000_0008);
+    }
+}

@@ -25,7 +25,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    fn new(capacity: u64) -> Self {
+    pub(super) fn new(capacity: u64) -> Self {
         let part = |n: u64| (capacity / n) & !7;
         Self { capacity, half: part(2), quarter: part(4), eighth: part(8), full: capacity - HEADER }
     }
