@@ -22,3 +22,5 @@ pub mod link;
 pub mod memory;
 pub mod ring;
 pub mod session;
+#[cfg(feature = "std")]
+pub mod wait;
