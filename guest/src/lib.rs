@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The guest side of ivring: finds the shared region on the PCI bus and speaks with the host over it.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`pci`] | the PCI devices of this machine, as sysfs shows them |
+//! | [`bar`] | BAR 2 of an ivshmem device, mapped |
+//! | [`discover`] | which of the devices holds the region |
+//! | [`machine`] | who this guest is: UUID, boot id, name |
+//! | [`cli`] | the program `ivring-agent` |
+
+pub mod bar;
+pub mod cli;
+pub mod discover;
+pub mod machine;
+pub mod pci;
+mod small_file;

@@ -1,0 +1,256 @@
+//! The program `ivring-agent`: its command line, and one module a command.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use ivring_proto::wait::Profile;
+use uuid::Uuid;
+
+mod failure;
+mod log;
+mod pci;
+
+use crate::pci::Address;
+use failure::Failure;
+
+/// Speaks with the KVM host over shared memory.
+///
+/// The host shows its region to this guest as an ivshmem PCI device. `run` joins it and stays; the other commands
+/// speak with a running agent over its control socket, or look at the machine.
+#[derive(Debug, Parser)]
+#[command(name = "ivring-agent", version, after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
+struct Cli {
+    /// Log more; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ivring-agent run                           join the host and answer it until stopped
+  ivring-agent pci                           is there an ivshmem device?
+  ivring-agent send greeting 'hello host'    by way of the running agent";
+
+const LONG_EXAMPLES: &str = "\
+Examples:
+  ivring-agent run                           join the host and answer it until stopped
+  ivring-agent pci                           is there an ivshmem device?
+  ivring-agent send greeting 'hello host'    by way of the running agent
+
+Exit codes:
+  0  done
+  1  the answer is no: not connected, nothing found
+  2  the command line is wrong
+  3  refused or unsupported
+  4  bad input
+  5  a file, a permission or the other side failed
+  6  done, but something is still pending";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(Run),
+    Status(Status),
+    Send(Send),
+    Listen(Listen),
+    Pci(Pci),
+}
+
+/// Join the host and stay: answer its pings, echoes and questions, pass messages on.
+///
+/// Waits for the device, the region and the host, and says in the log what it waits for. Joins again by itself after
+/// a restart of the host. Ends with a good-bye on SIGTERM and Ctrl-C.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring-agent run
+  ivring-agent run --once                       for a boot script: exits 3 when there is no host to join
+  ivring-agent run --pci 00:1f.0 --name web1
+  ivring-agent run --region /dev/shm/fg_i3 --id \"$(uuidgen)\" --socket ./agent.sock    on the host, with no VM")]
+struct Run {
+    /// Exit 3 instead of waiting for the device, the region or the host.
+    #[arg(long)]
+    once: bool,
+
+    /// Join the region in FILE instead of a PCI device: a host process in the place of a VM.
+    #[arg(long, value_name = "FILE", conflicts_with = "pci")]
+    region: Option<PathBuf>,
+
+    /// Use the device at ADDRESS [default: the ivshmem device that holds a region].
+    #[arg(long, value_name = "ADDRESS")]
+    pci: Option<Address>,
+
+    /// Join as the VM with this UUID [default: the one in SMBIOS, else /etc/machine-id].
+    #[arg(long, value_name = "UUID")]
+    id: Option<Uuid>,
+
+    /// Name for the host's lists, up to 64 bytes [default: the host name].
+    #[arg(long)]
+    name: Option<String>,
+
+    /// How to wait for messages: `latency` spins, `balanced` sleeps up to 4 ms, `power` up to 20 ms.
+    #[arg(long, value_parser = profile(), default_value = Profile::default().name())]
+    profile: Profile,
+
+    #[command(flatten)]
+    socket: Socket,
+
+    #[command(flatten)]
+    machine: Machine,
+}
+
+/// Show whether the running agent is connected, and what it has counted.
+///
+/// Exits 1 when it isn't connected or none runs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring-agent status
+  ivring-agent status --json | jq .state")]
+struct Status {
+    /// Print a JSON object.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    socket: Socket,
+}
+
+/// Send one message to the host, through the running agent.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring-agent send greeting 'hello host'
+  dmesg | ivring-agent send log.kernel -
+  ivring-agent send upload --file report.pdf")]
+struct Send {
+    /// Topic of the message.
+    topic: String,
+
+    /// The message; `-` reads it from standard input [default: an empty message].
+    #[arg(conflicts_with = "file")]
+    text: Option<String>,
+
+    /// Send the contents of FILE.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Print a JSON object with the number of the message.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    socket: Socket,
+}
+
+/// Print messages from the host as they come, until stopped.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring-agent listen
+  ivring-agent listen --topic config --json")]
+struct Listen {
+    /// Print a JSON object for each message, one a line.
+    #[arg(long)]
+    json: bool,
+
+    /// Only messages on this topic [default: all].
+    #[arg(long)]
+    topic: Option<String>,
+
+    #[command(flatten)]
+    socket: Socket,
+}
+
+/// List the PCI devices of this machine; ivshmem devices are marked.
+///
+/// Exits 1 when none of them is an ivshmem device.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring-agent pci
+  ivring-agent pci --json | jq '.[] | select(.ivshmem)'")]
+struct Pci {
+    /// Print a JSON array.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    machine: Machine,
+}
+
+#[derive(Debug, Args)]
+struct Socket {
+    /// Control socket of the agent [default: /run/ivring-agent/control.sock, below $XDG_RUNTIME_DIR if not root].
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Machine {
+    /// Look for sys/, proc/ and etc/ below DIR.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+}
+
+/// Takes the profiles by name and lists them in the help.
+fn profile() -> impl TypedValueParser<Value = Profile> {
+    PossibleValuesParser::new(Profile::ALL.map(Profile::name)).try_map(|name| name.parse())
+}
+
+/// Runs `ivring-agent` with the arguments of this process and returns its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::start(cli.verbose, matches!(cli.command, Command::Run(_)));
+    let result = match cli.command {
+        Command::Pci(pci) => pci::list(&pci.machine.root, pci.json, &mut io::stdout().lock()),
+        Command::Run(_) | Command::Status(_) | Command::Send(_) | Command::Listen(_) => {
+            Err(Failure::new(3, "this command is not there yet"))
+        }
+    };
+    failure::report(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn every_example_in_the_help_parses() {
+        let mut command = <Cli as clap::CommandFactory>::command();
+        let mut helps = vec![command.render_long_help().to_string()];
+        for sub in command.get_subcommands_mut() {
+            helps.push(sub.render_long_help().to_string());
+        }
+        let mut parsed = 0;
+        for line in helps.iter().flat_map(|help| help.lines()) {
+            let Some(example) =
+                line.trim().strip_prefix("dmesg | ").unwrap_or(line.trim()).strip_prefix("ivring-agent ")
+            else {
+                continue;
+            };
+            let example = example.split(" | ").next().unwrap_or_default();
+            let example = example.split("    ").next().unwrap_or_default();
+            let example =
+                example.replace("$(uuidgen)", "6f1c3b0a-91d2-4e57-8a5e-0c2d4b6f8e10").replace('"', "");
+            let quoted = example.replace("'hello host'", "hello");
+            let words = std::iter::once("ivring-agent").chain(quoted.split_whitespace());
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{line}: {error}");
+            }
+            parsed += 1;
+        }
+        assert!(parsed >= 14, "only {parsed} examples were found");
+    }
+}
