@@ -11,6 +11,13 @@
 pub mod bar;
 pub mod cli;
 pub mod discover;
+mod event;
+mod guest;
 pub mod machine;
+mod options;
 pub mod pci;
 mod small_file;
+
+pub use event::Event;
+pub use guest::{Guest, GuestSendError, JoinError};
+pub use options::Options;

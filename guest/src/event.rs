@@ -1,0 +1,64 @@
+//! What a guest tells its application.
+
+use ivring_proto::link::{LinkError, Status, Waiting};
+use ivring_proto::session::CloseReason;
+
+/// Something that happened. Everything in it is private memory; text and bytes are the host's own.
+#[derive(Debug)]
+pub enum Event {
+    /// The host sent a message.
+    Message {
+        /// Topic.
+        topic: String,
+        /// Payload.
+        payload: Vec<u8>,
+        /// The host's number for it.
+        id: u64,
+        /// True when it may have been received before, by a program that ended before it said it was done.
+        redelivered: bool,
+    },
+    /// The host asks for something: answer with [`Guest::respond`](crate::Guest::respond).
+    Request {
+        /// Names the request.
+        id: u64,
+        /// Topic.
+        topic: String,
+        /// Payload.
+        payload: Vec<u8>,
+    },
+    /// The host answers a request.
+    Response {
+        /// The request.
+        id: u64,
+        /// How it went.
+        status: Status,
+        /// Payload.
+        payload: Vec<u8>,
+    },
+    /// The host answers a ping.
+    Pong {
+        /// The ping.
+        id: u64,
+    },
+    /// Waiting for the region, the host or a channel; told once a change.
+    Waiting(Waiting),
+    /// Attached: messages flow.
+    Attached {
+        /// Number of the channel.
+        channel: u64,
+    },
+    /// The daemon has been started anew; nothing is lost.
+    HostRestarted,
+    /// The daemon has ended as it should; messages wait in the ring until it is back.
+    HostAway,
+    /// The daemon's heartbeat has stopped.
+    HostStale,
+    /// The daemon is back, or moves again.
+    HostBack,
+    /// The session is over; another is asked for by itself.
+    Detached(CloseReason),
+    /// The host wrote what cannot be right: the session is over; another is asked for by itself.
+    Fault(LinkError),
+    /// A newer program with this identity took the channel; nothing more will happen here.
+    Superseded,
+}

@@ -1,0 +1,45 @@
+//! How to join.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ivring_proto::session::{Port, Uuid};
+use ivring_proto::wait::Profile;
+
+use crate::pci::Address;
+
+/// How to join. The default is what a program in a VM needs, but for its port: see [`Options::port`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A region's file instead of a PCI device: a host process in the place of a VM.
+    pub region: Option<PathBuf>,
+    /// The device to use. `None`: the ivshmem device that holds a region.
+    pub pci: Option<Address>,
+    /// UUID of the VM. `None`: the one in SMBIOS, else /etc/machine-id.
+    pub id: Option<Uuid>,
+    /// This program's port. Each program of a VM has one of its own; `agent` is the agent's.
+    pub port: Port,
+    /// Name to show. `None`: the host name.
+    pub name: Option<String>,
+    /// The host counts as stale when its heartbeat has not moved for this long.
+    pub stale_after: Duration,
+    /// How to wait for messages.
+    pub profile: Profile,
+    /// Directory below which `sys`, `proc` and `etc` are looked for.
+    pub root: PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            region: None,
+            pci: None,
+            id: None,
+            port: Port::agent(),
+            name: None,
+            stale_after: Duration::from_secs(5),
+            profile: Profile::Balanced,
+            root: PathBuf::from("/"),
+        }
+    }
+}
