@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::workspace;
+use crate::cargo::folder;
 
 /// How long a probe guest may take under KVM, where it takes a fraction of a second.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ impl Accelerator {
         if fs::File::options().read(true).write(true).open("/dev/kvm").is_err() {
             return Self::Tcg;
         }
-        let note = workspace::target_directory().join("lab").join("kvm-probe");
+        let note = folder("kvm-probe");
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let key = format!("{} {}", boot_id.trim(), kernel.display());
         let known = fs::read_to_string(&note).unwrap_or_default();

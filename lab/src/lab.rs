@@ -13,10 +13,11 @@ use crate::accelerator::Accelerator;
 use crate::channel::Doorway;
 use crate::guest::{BOOT_LIMIT, Booting, Doorways, Guest};
 use crate::keeper::Keeper;
+use crate::logs::fresh_logs;
 use crate::packages::Tools;
 use crate::process::Process;
 use crate::qemu::Machine;
-use crate::{Error, initramfs, workspace};
+use crate::{Error, initramfs};
 
 /// A guest as it is asked for.
 #[derive(Debug, Clone)]
@@ -200,23 +201,4 @@ impl Lab {
     pub fn spawn(&self, name: &str, command: Command) -> Result<Process, Error> {
         Process::start(name, command, &self.logs.join(format!("{name}.log")), &self.keeper)
     }
-}
-
-/// The folder for the logs of this process, after removing those of ended processes with the same label.
-fn fresh_logs(label: &str) -> Result<PathBuf, Error> {
-    let all = workspace::target_directory().join("lab").join("logs");
-    let error = || Error::io(format!("cannot write to {}", all.display()));
-    fs::create_dir_all(&all).map_err(error())?;
-    for entry in fs::read_dir(&all).map_err(error())?.filter_map(Result::ok) {
-        let name = entry.file_name();
-        let owner =
-            name.to_str().and_then(|name| name.strip_prefix(label)?.strip_prefix('-')?.parse::<u32>().ok());
-        if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
-            // Another run may be removing it too.
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-    let logs = all.join(format!("{label}-{}", process::id()));
-    fs::create_dir_all(&logs).map_err(error())?;
-    Ok(logs)
 }

@@ -17,6 +17,8 @@
 //! console, whose output is kept in a file, and a second serial port, on which the lab runs commands.
 
 mod accelerator;
+mod artifacts;
+mod cargo;
 mod channel;
 mod elf;
 mod error;
@@ -24,15 +26,18 @@ mod guest;
 mod initramfs;
 mod keeper;
 mod lab;
+mod logs;
 mod packages;
 mod prerequisites;
 mod process;
 mod qemu;
 mod qmp;
 mod shell;
+pub mod verify;
 mod workspace;
 
 pub use accelerator::Accelerator;
+pub use artifacts::Artifacts;
 pub use error::Error;
 pub use guest::{BOOT_LIMIT, Booting, Guest};
 pub use lab::{Lab, Plan};

@@ -5,17 +5,27 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use ivring_lab::verify::{Tally, mutate, verify};
 use ivring_lab::{Accelerator, Consent, Error, Lab, prepare};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// Real guests under QEMU, for trying and testing ivring.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo verify                          check everything (the long form: cargo run -p ivring-lab -- verify)
+  cargo verify --mutate                 check that the tests notice weakened sources
+  cargo lab boot 3                      boot three guests on one region
+  cargo lab boot --kernel ./bzImage     boot a guest with a kernel of your own
+
+Exit codes: 0 done, 1 a check failed, 2 usage, 3 something needed is missing, 5 a program or guest failed";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -31,19 +41,33 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Run every check of the project; the last line is the count
+    Verify {
+        /// Instead, weaken each ordering, fence and sum in a copy, and check that a test notices
+        #[arg(long)]
+        mutate: bool,
+        /// Install missing packages without asking
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Boot { guests, kernel, yes } => boot(guests, kernel, yes),
+        Command::Boot { guests, kernel, yes } => boot(guests, kernel, yes).map(|()| ExitCode::SUCCESS),
+        Command::Verify { mutate: true, .. } => mutate().map(report),
+        Command::Verify { mutate: false, yes } => verify(Consent::new(yes)).map(report),
     };
-    result.map_or_else(
-        |error| {
-            eprintln!("ivring-lab: {error}");
-            error.exit_code()
-        },
-        |()| ExitCode::SUCCESS,
-    )
+    result.unwrap_or_else(|error| {
+        eprintln!("ivring-lab: {error}");
+        error.exit_code()
+    })
+}
+
+/// The count as the last line, and failure if anything failed.
+fn report(tally: Tally) -> ExitCode {
+    println!("{tally}");
+    if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn boot(count: NonZeroU8, kernel: Option<PathBuf>, yes: bool) -> Result<(), Error> {

@@ -6,7 +6,8 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Error, elf, workspace};
+use crate::cargo::folder;
+use crate::{Error, elf};
 
 /// The name that always depends on the newest kernel for virtual machines.
 const KERNEL: &str = "linux-image-cloud-amd64";
@@ -104,11 +105,11 @@ fn find_busybox() -> Option<PathBuf> {
 }
 
 fn in_path(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
+    env::split_paths(&env::var_os("PATH")?).map(|entry| entry.join(program)).find(|path| path.is_file())
 }
 
 fn kernel_folder() -> PathBuf {
-    workspace::target_directory().join("lab").join("kernel")
+    folder("kernel")
 }
 
 fn unpacked_kernel() -> Option<PathBuf> {

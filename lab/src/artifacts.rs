@@ -1,0 +1,73 @@
+//! The project's own programs, built for the demo and the end-to-end tests.
+//!
+//! A test of this package gets no path of another package's program from cargo, and must not run one that is out of
+//! date. So the lab builds what it runs.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::Error;
+use crate::cargo::{cargo, into_folder, with_flags};
+
+/// The target that makes the agent's flags apply to the agent and not to the macros it is built with.
+const AGENT_TARGET: &str = "x86_64-unknown-linux-gnu";
+/// The folder of these builds among the lab's.
+const FOLDER: &str = "programs";
+
+/// Paths of the built programs.
+#[derive(Debug, Clone)]
+pub struct Artifacts {
+    /// The daemon.
+    pub ivringd: PathBuf,
+    /// The operator's command.
+    pub ivring: PathBuf,
+    /// The guest's agent, statically linked.
+    pub agent: PathBuf,
+}
+
+impl Artifacts {
+    /// Builds the programs, or finds them up to date. Cargo reports its progress on standard error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`] if one does not compile.
+    pub fn build() -> Result<Self, Error> {
+        let host = build(&["-p", "ivring-host", "--bins", "--release"], &[])?;
+        let agent =
+            ["-p", "ivring-guest", "--bin", "ivring-agent", "--profile", "agent", "--target", AGENT_TARGET];
+        let guest = build(&agent, &["-Ctarget-feature=+crt-static"])?;
+        Ok(Self {
+            ivringd: find(&host, "ivringd")?,
+            ivring: find(&host, "ivring")?,
+            agent: find(&guest, "ivring-agent")?,
+        })
+    }
+}
+
+fn build(arguments: &[&str], flags: &[&str]) -> Result<Vec<PathBuf>, Error> {
+    let mut command = cargo(&["build", "--message-format=json-render-diagnostics"]);
+    with_flags(&mut command, flags);
+    into_folder(&mut command, FOLDER);
+    let output =
+        command.args(arguments).stderr(Stdio::inherit()).output().map_err(Error::io("cannot start cargo"))?;
+    if !output.status.success() {
+        return Err(Error::Failed(format!(
+            "cargo build {} did not succeed ({})",
+            arguments.join(" "),
+            output.status
+        )));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    Ok(messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect())
+}
+
+fn find(built: &[PathBuf], name: &str) -> Result<PathBuf, Error> {
+    built
+        .iter()
+        .find(|path| path.file_name().is_some_and(|file| file == name))
+        .cloned()
+        .ok_or_else(|| Error::Failed(format!("cargo built no program {name}")))
+}

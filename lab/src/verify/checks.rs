@@ -1,0 +1,103 @@
+//! The checks, in the order in which they find the most the soonest.
+
+use std::fs;
+use std::process::Command;
+
+use super::{Check, Tally, no_std};
+use crate::cargo::{cargo, into_folder, with_flags};
+use crate::{Artifacts, Consent, Error, elf, prepare, workspace};
+
+/// The agent travels into every guest: it must stay smaller than this.
+const AGENT_LIMIT: usize = 6 << 20;
+/// How many histories the crash simulation runs here; a plain `cargo test` runs fewer.
+const CRASH_SEEDS: &str = "200000";
+
+pub(super) fn all(consent: Consent) -> Vec<Check> {
+    let mut checks = vec![
+        Check::new("programs for guests", move |_| programs(consent)),
+        component("format", "fmt", &["fmt", "--all", "--check"]),
+        component("clippy", "clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        Check::new("docs", |bench| {
+            let mut command = cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"]);
+            command.env("RUSTDOCFLAGS", "-D warnings");
+            bench.check("docs", command)
+        }),
+        Check::new("agent: static, stripped, small", |_| agent()),
+        Check::new("tests", |bench| bench.test("tests", cargo(&["test", "--workspace", "--no-fail-fast"]))),
+        Check::new("benches run once", |bench| {
+            bench.check("benches", cargo(&["test", "--workspace", "--benches", "--no-fail-fast"]))
+        }),
+        Check::new("crash simulation", |bench| {
+            let mut command = cargo(&["test", "-p", "ivring-proto", "--release", "--test", "ring_crash"]);
+            command.env("IVRING_CRASH_SEEDS", CRASH_SEEDS);
+            bench.test("crash simulation", command)
+        }),
+        Check::new("loom models", |bench| {
+            let mut command = cargo(&["test", "-p", "ivring-proto"]);
+            command.args(loom_tests()?);
+            for_loom(&mut command, "loom");
+            bench.test("loom models", command)
+        }),
+    ];
+    checks.extend(no_std::checks());
+    checks
+}
+
+/// Makes a cargo command compile for loom, into a folder of its own.
+pub(super) fn for_loom(command: &mut Command, folder: &str) {
+    with_flags(command, &["--cfg", "loom"]);
+    into_folder(command, folder);
+    command.arg("--release");
+}
+
+/// The tests that are models: they have their own files, as everything else in a test would not compile for loom.
+fn loom_tests() -> Result<Vec<String>, Error> {
+    let folder = workspace::root().join("proto/tests");
+    let entries = fs::read_dir(&folder).map_err(Error::io(format!("cannot read {}", folder.display())))?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let models = names
+        .filter_map(|name| name.strip_suffix(".rs").filter(|n| n.starts_with("loom_")).map(str::to_owned));
+    let arguments: Vec<_> = models.flat_map(|model| ["--test".to_owned(), model]).collect();
+    if arguments.is_empty() {
+        return Err(Error::Failed(format!("there is no loom model in {}", folder.display())));
+    }
+    Ok(arguments)
+}
+
+/// Installs what guests need. Without it the tests with guests are skipped, each of them saying so.
+fn programs(consent: Consent) -> Result<Tally, Error> {
+    match prepare(None, consent) {
+        Ok(_) => Ok(Tally::PASSED),
+        Err(Error::Refused(reason)) => {
+            eprintln!("    {reason}");
+            Ok(Tally { skipped: 1, ..Tally::default() })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A check that needs a component of the toolchain that may not be installed.
+fn component(name: &'static str, subcommand: &'static str, arguments: &'static [&'static str]) -> Check {
+    Check::new(name, move |bench| {
+        let there = cargo(&[subcommand, "--version"]).output().is_ok_and(|output| output.status.success());
+        if !there {
+            return Err(Error::Failed(format!(
+                "cargo {subcommand} is not installed, so the check cannot be done: rustup component add {}",
+                if subcommand == "fmt" { "rustfmt" } else { subcommand }
+            )));
+        }
+        bench.check(name, cargo(arguments))
+    })
+}
+
+fn agent() -> Result<Tally, Error> {
+    let path = Artifacts::build()?.agent;
+    let program = elf::inspect(&path)?;
+    eprintln!("    {} bytes: {}", program.size, path.display());
+    if program.is_static && program.is_stripped && program.size < AGENT_LIMIT {
+        return Ok(Tally::PASSED);
+    }
+    Err(Error::Failed(format!(
+        "the agent must be static, stripped and below {AGENT_LIMIT} bytes, and is {program:?}"
+    )))
+}
