@@ -19,9 +19,6 @@ use super::service::Service;
 
 /// How long a server may take beyond what the request itself allows.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Pipelined requests without an answer; [`Client::send_nowait`] waits for answers beyond it. Less than the server's
-/// own bound, so that neither waits for the other.
-const WINDOW: usize = super::MAX_UNANSWERED / 2;
 
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -129,17 +126,14 @@ impl Client {
 
     /// Sends a request and doesn't wait for its answer; returns its number.
     ///
-    /// With 512 requests unanswered it waits for an answer first; answers are kept until
-    /// [`Client::next_response`] takes them.
+    /// Blocks while the server takes no more, which it doesn't beyond 1024 requests without an answer. Answers that come
+    /// are kept until [`Client::next_response`] takes them.
     ///
     /// # Errors
     /// [`ClientError`] when the request could not be sent. The connection is of no further use then, except after
     /// [`ClientError::Frame`].
     pub fn send_nowait(&mut self, request: &Request, body: &[u8]) -> Result<u64, ClientError> {
         let deadline = Deadline::after(PATIENCE + request.patience());
-        while self.unanswered >= WINDOW {
-            self.receive(deadline)?;
-        }
         let id = self.last_id + 1;
         let mut frame = Vec::new();
         encode(&Call { id, request: request.clone() }, body, &mut frame)?;

@@ -129,20 +129,24 @@ fn pipelined_long_requests_with_long_answers_do_not_lock_up() {
 
 #[test]
 fn a_call_picks_its_own_answer_from_others() {
-    let mut first = None;
-    let served = Served::run(move |server, incoming| match first.take() {
-        None => first = Some(incoming),
-        Some(earlier) => {
-            echo(server, incoming);
-            echo(server, earlier);
+    let mut waiting = Vec::new();
+    let served = Served::run(move |server, incoming| {
+        waiting.push(incoming);
+        if waiting.len() == 3 {
+            for at in [1, 2, 0] {
+                echo(server, waiting[at].clone());
+            }
         }
     });
     let mut client = served.client();
-    let early = client.send_nowait(&send("a"), b"early").unwrap();
-    let (_, body) = client.call(&send("b"), b"late").unwrap();
-    assert_eq!(body, b"late");
-    let (response, body) = client.next_response(SOON).unwrap();
-    assert_eq!((response.id, body), (early, b"early".to_vec()));
+    let first = client.send_nowait(&send("a"), b"first").unwrap();
+    let second = client.send_nowait(&send("b"), b"second").unwrap();
+    assert_eq!(client.unanswered(), 2);
+    assert_eq!(client.call(&send("c"), b"own").unwrap().1, b"own");
+    for (id, body) in [(second, b"second".to_vec()), (first, b"first".to_vec())] {
+        let (response, echoed) = client.next_response(SOON).unwrap();
+        assert_eq!((response.id, echoed), (id, body));
+    }
 }
 
 #[test]

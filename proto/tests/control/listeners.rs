@@ -160,3 +160,15 @@ fn a_refused_listen_makes_no_listener() {
     let error = served.client().listen(Target::default(), None).unwrap_err();
     assert_eq!(error.code(), Code::Negative);
 }
+
+#[test]
+fn an_event_too_long_for_the_queue_costs_no_others() {
+    let (directory, mut server) = server();
+    let mut client = listener(&directory, &mut server, r#"{"id":1,"op":"listen"}"#);
+    server.publish(&message("web1", "log", 0), &[]).unwrap();
+    server.publish(&message("web1", "log", 1), &vec![0; MAX_BODY]).unwrap();
+    server.publish(&message("web1", "log", 2), &[]).unwrap();
+    let got = drain(&mut server, &mut client);
+    assert_eq!(got.len(), 3);
+    assert_eq!((&got[0]["message"], &got[1]["count"], &got[2]["message"]), (&0.into(), &1.into(), &2.into()));
+}
