@@ -87,6 +87,6 @@ mod tests {
         bytes[64 + 56] = 3;
         bytes[64 + 112 + 4] = 2;
         assert_eq!(parse(&bytes), Some(Elf { is_static: false, is_stripped: false, size: bytes.len() }));
-        assert_eq!(parse(&bytes[..200]), None, "a table beyond the end");
+        assert_eq!(parse(&bytes[..64 + 112]), None, "a table beyond the end");
     }
 }

@@ -120,11 +120,13 @@ impl Guest {
         &self.console.path
     }
 
-    /// Runs a shell script in the guest, for at most `limit`. See [`Shell::run`].
+    /// Runs a shell script in the guest; it is killed there after `limit`, in whole seconds.
+    ///
+    /// A process that it leaves in the background goes on, and does not hold up the answer.
     ///
     /// # Errors
     ///
-    /// [`Error::Failed`] if the guest does not answer.
+    /// [`Error::Failed`] if the guest does not answer, for instance because it is paused. No other script can be run then.
     pub fn run(&mut self, script: &str, limit: Duration) -> Result<Answer, Error> {
         self.shell.run(script, limit)
     }

@@ -2,12 +2,12 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`bench`] | runs one command, its output in a log |
-//! | [`tally`] | counts tests in a log |
-//! | [`checks`] | the checks, in their order |
-//! | [`no_std`] | the protocol crate builds with nothing but `core` |
-//! | [`mutations`] | weakened sources, each of which a test must notice |
-//! | [`tree`] | a copy of the sources |
+//! | `bench` | runs one command, its output in a log |
+//! | `tally` | counts tests in a log |
+//! | `checks` | the checks, in their order |
+//! | `no_std` | the protocol crate builds with nothing but `core` |
+//! | `mutations` | weakened sources, each of which a test must notice |
+//! | `tree` | a copy of the sources |
 
 mod bench;
 mod checks;

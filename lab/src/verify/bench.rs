@@ -99,9 +99,9 @@ fn last_line(log: &Path) -> String {
     text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("(no output yet)").trim().to_owned()
 }
 
-/// Shows the end of a failed command's output.
+/// Shows the end of a failed command's output, without what went well.
 pub(super) fn show(output: &str) {
-    let lines: Vec<_> = output.lines().collect();
+    let lines: Vec<_> = output.lines().filter(|line| !went_well(line)).collect();
     let left_out = lines.len().saturating_sub(SHOWN_LINES);
     if left_out > 0 {
         eprintln!("    ... {left_out} lines before, see the log");
@@ -109,4 +109,12 @@ pub(super) fn show(output: &str) {
     for line in &lines[left_out..] {
         eprintln!("    {line}");
     }
+}
+
+fn went_well(line: &str) -> bool {
+    let line = line.trim();
+    let passed = line.starts_with("test ") && line.ends_with(" ok");
+    let noise =
+        ["running ", "test result: ok", "Compiling ", "Checking ", "Running ", "Doc-tests ", "Finished "];
+    line.is_empty() || passed || noise.iter().any(|start| line.starts_with(start))
 }

@@ -18,7 +18,7 @@ pub(super) fn all(consent: Consent) -> Vec<Check> {
         component("format", "fmt", &["fmt", "--all", "--check"]),
         component("clippy", "clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         Check::new("docs", |bench| {
-            let mut command = cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"]);
+            let mut command = cargo(&["doc", "--workspace", "--no-deps"]);
             command.env("RUSTDOCFLAGS", "-D warnings");
             bench.check("docs", command)
         }),
