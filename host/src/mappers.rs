@@ -2,11 +2,12 @@
 //!
 //! A channel may only be taken from a VM that can never write again. A paused VM is silent for as long as somebody
 //! likes, but its QEMU process keeps the region mapped; when that process has ended the VM has ended with it. So
-//! `/proc/*/maps` is searched for the region's inode. Everything that cannot be seen counts as "unknown", never as
-//! "gone".
+//! `/proc/*/maps` is searched for the region's inode. What cannot be told counts as "unknown", never as "gone".
 //!
-//! Processes of the host are trusted to show their true command line, and only those of this process's PID namespace
-//! are seen; the second is why a VM must first have been sighted before its absence says anything.
+//! Not every process may be looked into, not even by root everywhere; then its command line, which anybody can read,
+//! must show that it is no QEMU or that of another VM. Processes of the host are trusted to have their true command line.
+//! Those of other PID namespaces are not seen at all, which is one reason why a VM must first have been sighted before
+//! its absence says anything.
 
 mod command_line;
 
@@ -20,25 +21,25 @@ use ivring_proto::session::Uuid;
 use nix::sys::stat::{major, minor};
 
 use crate::region_file::RegionFile;
-use command_line::vm_uuids;
+pub use command_line::Runs;
 
 /// Longest command line read, in bytes; the kernel's own limit is 6 MiB, QEMU's lines have a few KiB.
 const MAX_COMMAND_LINE: u64 = 1 << 20;
 
-/// A process other than this one that maps the region.
+/// A process other than this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapper {
+pub struct Process {
     /// Its process id.
     pub pid: u32,
-    /// The UUIDs its VM has, from QEMU's options; empty when it says none.
-    pub vms: Vec<Uuid>,
+    /// Whether it is QEMU, and which machine's.
+    pub runs: Runs,
 }
 
 /// Who maps one region, as one look through `/proc` found it.
 #[derive(Debug)]
 pub struct Mappers {
-    others: Vec<Mapper>,
-    unreadable: usize,
+    others: Vec<Process>,
+    unreadable: Vec<Process>,
     /// The look found what must be there: this process's own mapping, and process 1.
     sound: bool,
 }
@@ -59,7 +60,7 @@ impl Mappers {
     }
 
     fn scan_under(proc: &Path, own_pid: u32, inode: Inode) -> io::Result<Self> {
-        let (mut others, mut unreadable) = (Vec::new(), 0);
+        let (mut others, mut unreadable) = (Vec::new(), Vec::new());
         let (mut own_seen, mut init_seen) = (false, false);
         // A child started meanwhile is not missed: the kernel lists processes in the order of their ids.
         for entry in fs::read_dir(proc)? {
@@ -69,44 +70,49 @@ impl Mappers {
             };
             // With hidepid= the processes of others are not even listed; process 1 then is not, either.
             init_seen |= pid == 1;
-            match inode.is_mapped_by(&entry.path()) {
-                Ok(true) if pid == own_pid => own_seen = true,
-                Ok(true) => others.push(Mapper { pid, vms: vms_of(&entry.path()) }),
-                Ok(false) => {}
-                Err(error) if has_ended(&error) => {}
-                Err(_) => unreadable += 1,
-            }
+            let seen = match inode.is_mapped_by(&entry.path()) {
+                Ok(true) if pid == own_pid => {
+                    own_seen = true;
+                    continue;
+                }
+                Ok(true) => &mut others,
+                Ok(false) => continue,
+                Err(error) if has_ended(&error) => continue,
+                Err(_) => &mut unreadable,
+            };
+            seen.push(Process { pid, runs: what_runs(&entry.path()) });
         }
-        others.sort_unstable_by_key(|mapper| mapper.pid);
         Ok(Mappers { others, unreadable, sound: own_seen && init_seen })
     }
 
-    /// The processes found, by process id.
-    pub fn others(&self) -> &[Mapper] {
+    /// The processes found.
+    pub fn others(&self) -> &[Process] {
         &self.others
     }
 
-    /// How many processes could not be looked into; any of them may map the region.
-    pub fn unreadable(&self) -> usize {
-        self.unreadable
+    /// The processes that could not be looked into.
+    pub fn unreadable(&self) -> &[Process] {
+        &self.unreadable
     }
 
-    /// Whether another process of this PID namespace maps the region; `None` when none was found but not all could be
-    /// looked into.
+    /// Whether another process of this PID namespace maps the region; `None` when none was found, but one that could not
+    /// be looked into may be a VM.
     pub fn is_mapped_by_others(&self) -> Option<bool> {
         if !self.others.is_empty() {
             return Some(true);
         }
-        (self.sound && self.unreadable == 0).then_some(false)
+        let no_vm_hides = self.unreadable.iter().all(|process| process.runs == Runs::NoVm);
+        (self.sound && no_vm_hides).then_some(false)
     }
 
-    /// Whether the VM maps the region; `None` when it was not found but could be in what was not seen or not named.
+    /// Whether the VM maps the region; `None` when it was not found, but what was found or not seen may be it.
     fn is_mapped_by_vm(&self, vm: Uuid) -> Option<bool> {
-        if self.others.iter().any(|mapper| mapper.vms.contains(&vm)) {
+        if self.others.iter().any(|process| matches!(&process.runs, Runs::Vm(uuids) if uuids.contains(&vm))) {
             return Some(true);
         }
-        let all_named = self.others.iter().all(|mapper| !mapper.vms.is_empty());
-        (self.sound && self.unreadable == 0 && all_named).then_some(false)
+        let may_be_there = self.others.iter().any(|process| process.runs.may_be_mapper_for(vm))
+            || self.unreadable.iter().any(|process| process.runs.may_run(vm));
+        (self.sound && !may_be_there).then_some(false)
     }
 }
 
@@ -120,7 +126,11 @@ pub struct Sightings(BTreeSet<Uuid>);
 impl Sightings {
     /// Remembers every VM of a scan.
     pub fn note(&mut self, scan: &Mappers) {
-        self.0.extend(scan.others.iter().flat_map(|mapper| &mapper.vms));
+        for process in &scan.others {
+            if let Runs::Vm(uuids) = &process.runs {
+                self.0.extend(uuids);
+            }
+        }
     }
 
     /// Remembers a VM that was sighted in an earlier life of the daemon.
@@ -136,8 +146,8 @@ impl Sightings {
     /// Whether the VM has ended: `Some(true)` is proof that nothing of it can write to the region again, `Some(false)`
     /// that it runs or is paused, `None` that this scan cannot tell.
     ///
-    /// Proof takes a VM that was sighted before, a complete view of all processes, and a UUID for each that maps the
-    /// region.
+    /// Proof takes a VM that was sighted before, another VM's UUID for each process that maps the region, and for each
+    /// that could not be looked into, that it is no QEMU or has another VM's UUID.
     pub fn vm_is_gone(&self, scan: &Mappers, vm: Uuid) -> Option<bool> {
         match scan.is_mapped_by_vm(vm)? {
             true => Some(false),
@@ -181,14 +191,14 @@ impl Inode {
     }
 }
 
-/// The UUIDs in a process's command line; none if it cannot be read.
-fn vms_of(process: &Path) -> Vec<Uuid> {
+/// What a process runs by its own account. One that has just ended is unknown until the next look.
+fn what_runs(process: &Path) -> Runs {
     let mut line = Vec::new();
-    let read = File::open(process.join("cmdline"))
-        .and_then(|file| file.take(MAX_COMMAND_LINE).read_to_end(&mut line));
-    match read {
-        Ok(_) => vm_uuids(&line),
-        Err(_) => Vec::new(),
+    match File::open(process.join("cmdline"))
+        .and_then(|file| file.take(MAX_COMMAND_LINE).read_to_end(&mut line))
+    {
+        Ok(_) => Runs::from_command_line(&line),
+        Err(_) => Runs::Unknown,
     }
 }
 
@@ -243,8 +253,10 @@ mod tests {
         }
 
         /// A process whose `maps` cannot be read, also not by root.
-        fn opaque(&self, pid: u32) {
-            fs::create_dir_all(self.0.path().join(pid.to_string()).join("maps")).unwrap();
+        fn opaque(&self, pid: u32, arguments: &[&str]) {
+            let directory = self.0.path().join(pid.to_string());
+            fs::create_dir_all(directory.join("maps")).unwrap();
+            fs::write(directory.join("cmdline"), arguments.join("\0")).unwrap();
         }
 
         fn end(&self, pid: u32) {
@@ -264,7 +276,9 @@ mod tests {
         let mut sightings = Sightings::default();
         let scan = proc.scan();
         sightings.note(&scan);
-        assert_eq!(scan.others().iter().map(|mapper| mapper.pid).collect::<Vec<_>>(), [800, 801]);
+        let mut found: Vec<u32> = scan.others().iter().map(|process| process.pid).collect();
+        found.sort_unstable();
+        assert_eq!(found, [800, 801]);
         assert_eq!(sightings.vm_is_gone(&scan, uuid(A)), Some(false));
         proc.end(800);
         assert_eq!(sightings.vm_is_gone(&proc.scan(), uuid(A)), Some(true));
@@ -290,9 +304,17 @@ mod tests {
 
         let proc = FakeProc::new();
         assert_eq!(gone(&proc), Some(true));
-        proc.opaque(900);
-        assert_eq!((gone(&proc), proc.scan().unreadable()), (None, 1));
-        proc.end(900);
+        for (arguments, expected) in [
+            (&["/sbin/init"][..], Some(true)),
+            (&["qemu", "-uuid", B], Some(true)),
+            (&["qemu", "-uuid", A], None),
+            (&["qemu-kvm", "-m", "1G"], None),
+            (&[], None),
+        ] {
+            proc.opaque(900, arguments);
+            assert_eq!((gone(&proc), proc.scan().unreadable().len()), (expected, 1), "{arguments:?}");
+            proc.end(900);
+        }
         proc.process(901, true, &["qemu-system-x86_64", "-m", "1G"]);
         assert_eq!(gone(&proc), None);
         proc.end(901);
@@ -308,7 +330,9 @@ mod tests {
     fn a_region_nobody_else_maps_is_told_from_one_not_fully_seen() {
         let proc = FakeProc::new();
         assert_eq!(proc.scan().is_mapped_by_others(), Some(false));
-        proc.opaque(900);
+        proc.opaque(900, &["/sbin/init"]);
+        assert_eq!(proc.scan().is_mapped_by_others(), Some(false));
+        proc.opaque(902, &["qemu", "-uuid", B]);
         assert_eq!(proc.scan().is_mapped_by_others(), None);
         proc.process(901, true, &["cat"]);
         assert_eq!(proc.scan().is_mapped_by_others(), Some(true));
