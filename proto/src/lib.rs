@@ -10,7 +10,7 @@
 //! | [`session`] | join, echo, confirm, heartbeat: who owns which channel |
 //! | [`link`] | messages on topics over one channel's two rings |
 //!
-//! Nothing here blocks, waits or reads a clock: callers pass the time and randomness in. Without the default feature
+//! Nothing in these layers blocks, waits or reads a clock: callers pass the time and randomness in. Without the default feature
 //! `std` the crate is `no_std` and never allocates. The normative text is `docs/protocol.md`; `§` in comments means
 //! its clauses.
 #![cfg_attr(not(feature = "std"), no_std)]

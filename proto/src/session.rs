@@ -23,6 +23,8 @@ mod entry;
 mod guest;
 mod host;
 mod identity;
+#[cfg(all(test, loom))]
+mod orderings;
 mod printable;
 mod pulse;
 mod text;

@@ -4,6 +4,7 @@
 //! Capacities are a few words and messages a few, else a model takes hours. "Write-combining" means that acquire and
 //! release order nothing and the fence points do.
 #![cfg(loom)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
 
 use ivring_proto::{
     layout::RingPlace,

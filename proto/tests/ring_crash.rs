@@ -2,6 +2,7 @@
 //! lost, reordered or torn, and what is delivered twice must say so.
 //!
 //! `IVRING_CRASH_SEEDS` sets how many random histories are tried.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
 
 use ivring_proto::{
     memory::{CrashMemory, Killed},

@@ -1,4 +1,5 @@
 //! Two threads at full speed, every message checked.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
 
 use std::thread;
 

@@ -204,16 +204,14 @@ pub fn read_superblock<M: Memory>(memory: &M) -> Result<Superblock, SuperblockEr
     let state_word = memory.load_acquire(word::STATE);
     memory.after_ready();
     let magic = memory.load(word::MAGIC);
-    if magic == 0 && state_word == 0 {
-        return Err(SuperblockError::Empty);
-    }
-    if magic != MAGIC {
-        return Err(SuperblockError::Magic { magic });
+    match (magic, state_word) {
+        (0, 0) => return Err(SuperblockError::Empty),
+        // Between the first store of a format and the last, in whatever order they are seen.
+        (0 | MAGIC, 0 | 1) => return Err(SuperblockError::Init),
+        (MAGIC, _) => {}
+        _ => return Err(SuperblockError::Magic { magic }),
     }
     let state = RegionState::from_word(state_word).ok_or(SuperblockError::State { state: state_word })?;
-    if state == RegionState::Init {
-        return Err(SuperblockError::Init);
-    }
     let versions = VersionRange::from_word(memory.load(word::VERSIONS));
     if VersionRange::SUPPORTED.common(versions).is_none() {
         return Err(SuperblockError::Version { found: versions, supported: VersionRange::SUPPORTED });

@@ -1,6 +1,6 @@
 //! The guest's end of a channel: from whatever is in the region to an attached link, and back after every event.
 
-use super::{Link, LinkError, Received, SendError, Status, Topic};
+use super::{Counters, Link, LinkError, Received, SendError, Status, Topic};
 use crate::layout::{
     NAME_LEN, RegionState, Superblock, SuperblockError, Version, VersionRange, read_superblock,
 };
@@ -100,12 +100,20 @@ pub struct GuestEnd<M> {
     options: GuestOptions,
     state: State<M>,
     told: Option<Waiting>,
+    /// Of the sessions before this one.
+    counters: Counters,
 }
 
 impl<M: Memory + Clone> GuestEnd<M> {
     /// Begins; nothing is written before the first poll.
     pub fn new(memory: M, options: GuestOptions) -> Self {
-        GuestEnd { memory, options, state: State::Region { next_look: Duration::ZERO }, told: None }
+        GuestEnd {
+            memory,
+            options,
+            state: State::Region { next_look: Duration::ZERO },
+            told: None,
+            counters: Counters::default(),
+        }
     }
 
     /// True while messages flow.
@@ -136,6 +144,14 @@ impl<M: Memory + Clone> GuestEnd<M> {
         match &self.state {
             State::Attached { attachment, .. } => Some(attachment.host()),
             _ => None,
+        }
+    }
+
+    /// What passed through, in all sessions so far.
+    pub fn counters(&self) -> Counters {
+        match &self.state {
+            State::Attached { link, .. } => *link.counters(),
+            _ => self.counters,
         }
     }
 
@@ -239,12 +255,15 @@ impl<M: Memory + Clone> GuestEnd<M> {
         );
         let attachment =
             Attachment::confirm(memory, superblock, offer, joiner, now, self.options.stale_after, entropy);
-        self.state = State::Attached { attachment, link: Link::new(tx, rx) };
+        let mut link = Link::new(tx, rx);
+        link.continue_counters(self.counters);
+        self.state = State::Attached { attachment, link };
         self.told = None;
         GuestEvent::Attached { channel: offer.channel, version: offer.version }
     }
 
     fn detached(&mut self, reason: CloseReason, now: Duration) -> GuestEvent {
+        self.counters = self.counters();
         if reason == CloseReason::Superseded {
             self.state = State::Ended;
             return GuestEvent::Superseded;
@@ -298,6 +317,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
             Err(error @ LinkError::Buffer { .. }) => Err(error),
             Err(error) => {
                 attachment.bye(&self.memory, CloseReason::GuestFault);
+                self.counters = *link.counters();
                 self.state = State::Region { next_look: now + REJOIN };
                 Err(error)
             }
@@ -306,6 +326,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
 
     /// Ends the session, or takes the request back; the host frees the channel.
     pub fn bye(&mut self) {
+        self.counters = self.counters();
         match &mut self.state {
             State::Attached { attachment, link } => {
                 link.ack();

@@ -91,6 +91,14 @@ pub fn write_request<M: Memory>(memory: &M, cell: u64, request: &JoinRequest) {
     memory.after_publish();
 }
 
+/// A cell's bytes: the attempt as it was loaded, and a copy of the rest.
+fn read_bytes<M: Memory>(memory: &M, cell: u64, attempt: u64) -> [u8; SIZE] {
+    let mut bytes = [0; SIZE];
+    bytes[..8].copy_from_slice(&attempt.to_le_bytes());
+    memory.copy_out(cell + 8, &mut bytes[8..]);
+    bytes
+}
+
 /// Reads the request in the cell at `cell`; `None` when the cell is free, being written, torn or makes no sense.
 pub fn read_request<M: Memory>(memory: &M, cell: u64) -> Option<JoinRequest> {
     // EDGE join-request (pairs with write_request).
@@ -99,9 +107,9 @@ pub fn read_request<M: Memory>(memory: &M, cell: u64) -> Option<JoinRequest> {
         return None;
     }
     memory.after_ready();
-    let mut bytes = [0; SIZE];
-    memory.copy_out(cell, &mut bytes);
-    if word_at(&bytes, word::ATTEMPT) != attempt
+    let bytes = read_bytes(memory, cell, attempt);
+    memory.before_release();
+    if memory.load(cell + word::ATTEMPT) != attempt
         || word_at(&bytes, word::CHECKSUM) != checksum(&bytes[..CHECKSUM])
     {
         return None;
@@ -123,13 +131,53 @@ pub fn read_request<M: Memory>(memory: &M, cell: u64) -> Option<JoinRequest> {
 
 /// True while the cell at `cell` still holds the whole of `request`.
 pub fn is_still_there<M: Memory>(memory: &M, cell: u64, request: &JoinRequest) -> bool {
-    let mut bytes = [0; SIZE];
-    memory.copy_out(cell, &mut bytes);
-    bytes == encode(request)
+    let attempt = memory.load_acquire(cell + word::ATTEMPT);
+    memory.after_ready();
+    read_bytes(memory, cell, attempt) == encode(request)
 }
 
 /// Frees the cell at `cell`. Only the guest whose request is in it does so, when it no longer needs an answer.
 pub fn clear_request<M: Memory>(memory: &M, cell: u64) {
     memory.store(cell + word::ATTEMPT, 0);
     memory.after_publish();
+}
+
+#[cfg(all(test, feature = "std", not(loom)))]
+mod tests {
+    use super::*;
+    use crate::memory::HeapMemory;
+
+    fn request(attempt: u64) -> JoinRequest {
+        JoinRequest {
+            attempt,
+            nonce: 7,
+            identity: Identity { uuid: Uuid::from_u128(1), port: Port::agent() },
+            boot: Uuid::from_u128(2),
+            versions: VersionRange::SUPPORTED,
+            features_required: 1,
+            features_optional: 2,
+            name: Text::truncated("web1"),
+        }
+    }
+
+    #[test]
+    fn a_request_survives_the_cell() {
+        let memory = HeapMemory::new(4096);
+        write_request(&memory, 256, &request(5));
+        assert_eq!(read_request(&memory, 256), Some(request(5)));
+        assert!(is_still_there(&memory, 256, &request(5)));
+        clear_request(&memory, 256);
+        assert_eq!(read_request(&memory, 256), None);
+    }
+
+    #[test]
+    fn no_word_of_a_cell_can_change_unnoticed() {
+        for word in 0..SIZE as u64 / 8 {
+            let memory = HeapMemory::new(4096);
+            write_request(&memory, 0, &request(5));
+            memory.store(word * 8, memory.load(word * 8) ^ 1 << 17);
+            assert_eq!(read_request(&memory, 0), None, "word {word}");
+            assert!(!is_still_there(&memory, 0, &request(5)), "word {word}");
+        }
+    }
 }

@@ -69,7 +69,7 @@ pub struct Entry {
 }
 
 /// Reads the entry at `at`. Fields can be of two different sessions when the host changes it meanwhile: a guest checks
-/// the nonce with [`is_session`].
+/// the nonce again afterwards.
 pub fn read_entry<M: Memory>(memory: &M, at: u64) -> Entry {
     // EDGE session-echo (pairs with write_echo).
     let nonce = memory.load_acquire(at + word::NONCE);
