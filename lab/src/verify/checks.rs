@@ -33,10 +33,14 @@ pub(super) fn all(consent: Consent) -> Vec<Check> {
             bench.test("crash simulation", command)
         }),
         Check::new("loom models", |bench| {
-            let mut command = cargo(&["test", "-p", "ivring-proto"]);
-            command.args(loom_tests()?);
-            for_loom(&mut command, "loom");
-            bench.test("loom models", command)
+            let mut tally = Tally::default();
+            for arguments in loom_tests()? {
+                let mut command = cargo(&["test", "-p", "ivring-proto"]);
+                for_loom(&mut command, "loom");
+                command.args(arguments.split(' '));
+                tally = tally + bench.test("loom models", command)?;
+            }
+            Ok(tally)
         }),
     ];
     checks.extend(no_std::checks());
@@ -50,18 +54,20 @@ pub(super) fn for_loom(command: &mut Command, folder: &str) {
     command.arg("--release");
 }
 
-/// The tests that are models: they have their own files, as everything else in a test would not compile for loom.
+/// The arguments that run the models, and nothing else: other tests do not run under loom. A model is a file of its own,
+/// or a test in a module `loom_...` beside the code.
 fn loom_tests() -> Result<Vec<String>, Error> {
     let folder = workspace::root().join("proto/tests");
     let entries = fs::read_dir(&folder).map_err(Error::io(format!("cannot read {}", folder.display())))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let models = names
-        .filter_map(|name| name.strip_suffix(".rs").filter(|n| n.starts_with("loom_")).map(str::to_owned));
-    let arguments: Vec<_> = models.flat_map(|model| ["--test".to_owned(), model]).collect();
+        .filter_map(|name| name.strip_suffix(".rs").map(str::to_owned))
+        .filter(|n| n.starts_with("loom_"));
+    let arguments: String = models.map(|model| format!(" --test {model}")).collect();
     if arguments.is_empty() {
         return Err(Error::Failed(format!("there is no loom model in {}", folder.display())));
     }
-    Ok(arguments)
+    Ok(vec!["--lib loom_".to_owned(), arguments.trim_start().to_owned()])
 }
 
 /// Installs what guests need. Without it the tests with guests are skipped, each of them saying so.

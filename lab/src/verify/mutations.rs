@@ -8,8 +8,7 @@
 //! | `file` | the source file, from the root of the workspace |
 //! | `find` | a text that occurs in it exactly once |
 //! | `replace` | what stands there instead |
-//! | `run` | the arguments of `cargo test` that run the test, such as `-p ivring-proto --test ring_crash NAME` |
-//! | `loom` | `true` if the test is a model, compiled with `--cfg loom` |
+//! | `run` | the arguments of `cargo test -p ivring-proto` that run the test; after `loom: ` it is run as a model |
 //!
 //! A compile error does not count as noticed, nor does a test that never ends. Each test must pass, and be there, while
 //! nothing is broken.
@@ -47,8 +46,6 @@ struct Mutation {
     find: String,
     replace: String,
     run: String,
-    #[serde(default)]
-    loom: bool,
 }
 
 /// Copies the sources and lists the checks: first every test on the unchanged copy, then each mutation.
@@ -57,11 +54,10 @@ pub(super) fn all() -> Result<Vec<Check>, Error> {
     let text = fs::read_to_string(&path).map_err(Error::io(format!("cannot read {}", path.display())))?;
     let list: List = toml::from_str(&text).map_err(|error| Error::Failed(format!("{LIST}: {error}")))?;
     tree::copy(&copy())?;
-    let tests: BTreeSet<_> =
-        list.mutation.iter().map(|mutation| (mutation.run.clone(), mutation.loom)).collect();
-    let unchanged = tests.into_iter().map(|(run, loom)| {
+    let tests: BTreeSet<_> = list.mutation.iter().map(|mutation| mutation.run.clone()).collect();
+    let unchanged = tests.into_iter().map(|run| {
         Check::new(format!("unchanged: {run}"), move |bench| {
-            let ended = test(bench, &run, loom)?;
+            let ended = test(bench, &run)?;
             let tally = Tally::of_tests(&ended.output, ended.succeeded);
             if tally.failed > 0 || tally.passed == 0 {
                 show(&ended.output);
@@ -89,7 +85,7 @@ impl Mutation {
             fs::write(&path, text).map_err(Error::io(format!("cannot write {}", path.display())))
         };
         write(&self.apply(&source)?)?;
-        let ended = test(bench, &self.run, self.loom);
+        let ended = test(bench, &self.run);
         write(&source)?;
         let ended = ended?;
         if ended.output.contains(TEST_FAILED) {
@@ -111,14 +107,19 @@ impl Mutation {
     }
 }
 
-fn test(bench: &Bench, run: &str, loom: bool) -> Result<Ended, Error> {
-    let mut command = cargo(&["test"]);
-    if loom {
-        for_loom(&mut command, "mutants/loom");
-    } else {
-        into_folder(&mut command, "mutants/target");
-    }
-    command.args(run.split_whitespace()).current_dir(copy());
+fn test(bench: &Bench, run: &str) -> Result<Ended, Error> {
+    let mut command = cargo(&["test", "-p", "ivring-proto"]);
+    let arguments = match run.strip_prefix("loom: ") {
+        Some(arguments) => {
+            for_loom(&mut command, "mutants/loom");
+            arguments
+        }
+        None => {
+            into_folder(&mut command, "mutants/target");
+            run
+        }
+    };
+    command.args(arguments.split_whitespace()).current_dir(copy());
     bench.run("mutation", command, LIMIT)
 }
 
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     fn mutation() -> Mutation {
-        let text = "name = 'n'\nfile = 'f'\nfind = '+ 8'\nreplace = ''\nrun = '-p x'";
+        let text = "name = 'n'\nfile = 'f'\nfind = '+ 8'\nreplace = ''\nrun = '--lib'";
         toml::from_str(text).unwrap()
     }
 
