@@ -10,8 +10,9 @@
 //! | [`session`] | join, echo, confirm, heartbeat: who owns which channel |
 //! | [`link`] | messages on topics over one channel's two rings |
 //!
-//! Nothing in these layers blocks, waits or reads a clock: callers pass the time and randomness in. Without the default feature
-//! `std` the crate is `no_std` and never allocates. The normative text is `docs/protocol.md`; `§` in comments means
+//! Nothing in these layers blocks, waits or reads a clock: callers pass the time and randomness in. Without the default
+//! feature `std` the crate is `no_std` and never allocates; with it come mapped files and `wait`, how pollers wait, and
+//! with `control` the local control socket of daemon and agent. The normative text is `docs/protocol.md`; `§` means
 //! its clauses.
 #![cfg_attr(not(feature = "std"), no_std)]
 
