@@ -253,6 +253,8 @@ pub fn read_superblock<M: Memory>(memory: &M) -> Result<Superblock, SuperblockEr
 /// Formats the superblock: INIT, every word, and the caller then zeroes and fills the rest and stores READY with
 /// [`write_state`]. Only the host calls it, holding the region's lock.
 pub fn write_superblock<M: Memory>(memory: &M, superblock: &Superblock) {
+    // First of all: a host that dies in the middle must leave a file that the next one knows as its own.
+    memory.store(word::MAGIC, MAGIC);
     write_state(memory, RegionState::Init, "");
     let geometry = &superblock.geometry;
     for (at, value) in [
@@ -270,7 +272,6 @@ pub fn write_superblock<M: Memory>(memory: &M, superblock: &Superblock) {
         (word::GUEST_CONTROL, geometry.guest_control),
         (word::RINGS, geometry.rings),
         (word::GENERATION, superblock.generation),
-        (word::MAGIC, MAGIC),
     ] {
         memory.store(at, value);
     }
@@ -299,6 +300,44 @@ mod tests {
         assert_eq!(Version::from_bits(old.to_bits()), old);
         let range = VersionRange { min: old, max: new };
         assert_eq!(VersionRange::from_word(range.to_word()), range);
+    }
+
+    #[test]
+    fn a_host_killed_while_formatting_leaves_its_own_magic() {
+        use crate::memory::CrashMemory;
+        const SIZE: u64 = 1 << 20;
+        let superblock = Superblock {
+            state: RegionState::Ready,
+            versions: VersionRange::SUPPORTED,
+            features_required: 0,
+            features_optional: 0,
+            geometry: Geometry::new(SIZE, 1).expect("fits"),
+            generation: 1,
+            owner: [0xaa; 16],
+            name: Text::truncated("fg_i3"),
+        };
+        for stores in 0.. {
+            let memory = CrashMemory::new(1 << 20);
+            memory.kill_after(stores);
+            let outcome = CrashMemory::run(|| {
+                write_superblock(&memory, &superblock);
+                write_state(&memory, RegionState::Ready, "");
+            });
+            let memory = memory.process();
+            match (outcome, read_superblock(&memory)) {
+                (Ok(()), read) => return assert_eq!(read, Ok(superblock)),
+                (Err(_), Err(SuperblockError::Empty)) => {
+                    assert!(
+                        (0..SIZE).step_by(8).all(|at| memory.load(at) == 0),
+                        "not empty after {stores} stores"
+                    );
+                }
+                (Err(_), read) => {
+                    assert_eq!(read, Err(SuperblockError::Init), "after {stores} stores");
+                    assert_eq!(memory.load(word::MAGIC), MAGIC, "after {stores} stores");
+                }
+            }
+        }
     }
 
     #[test]
