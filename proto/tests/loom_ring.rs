@@ -134,6 +134,7 @@ fn recover_beside_a_consumer(kind: MemoryType) {
         builder.check(move || {
             let memory = memory(64, kind);
             let (mut first, mut consumer) = start(&memory, 64, begin);
+            consumer.set_release_window(0);
             for number in 0..2 {
                 send(&mut first, number, 1);
                 first.flush();
@@ -142,13 +143,13 @@ fn recover_beside_a_consumer(kind: MemoryType) {
             drop(first);
             let sender = thread::spawn(move || {
                 let mut second = Producer::recover(memory, place(64), SALT).unwrap();
-                for number in 2..4 {
-                    send(&mut second, number, 1);
-                }
+                // Reaches into the space of the first message, which a fresh head shows to be free.
+                send(&mut second, 2, 3);
+                send(&mut second, 3, 1);
                 second.flush();
             });
-            for number in 0..4 {
-                receive(&mut consumer, number, 1);
+            for (number, words) in [1, 1, 3, 1].into_iter().enumerate() {
+                receive(&mut consumer, number, words);
             }
             sender.join().unwrap();
         });

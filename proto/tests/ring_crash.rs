@@ -27,8 +27,8 @@ struct Sent {
 struct Counts {
     delivered: u64,
     again: u64,
-    producer_deaths: u64,
-    consumer_deaths: u64,
+    producers_killed: u64,
+    consumers_killed: u64,
     full: u64,
     sessions: u64,
 }
@@ -66,7 +66,7 @@ impl<'a> History<'a> {
         let position = if wraps { u64::MAX - 255 } else { random.below(1000) * 8 };
         let salt = random.word();
         let memory = CrashMemory::new(size(capacity));
-        let (producer_process, consumer_process) = (memory.clone(), memory.clone());
+        let (producer_process, consumer_process) = (memory.process(), memory.process());
         Self {
             producer: Producer::start(producer_process.clone(), place(capacity), salt, position),
             consumer: Consumer::start(consumer_process.clone(), place(capacity), salt, position, position),
@@ -104,7 +104,6 @@ impl<'a> History<'a> {
     }
 
     fn produce(&mut self) {
-        let process = CrashMemory::clone(&self.memory);
         if self.random.once_in(3) {
             self.producer_process.kill_after(self.random.below(30));
         }
@@ -137,24 +136,25 @@ impl<'a> History<'a> {
                 break;
             }
         }
-        self.producer_process.revive();
+        self.producer_process.spare();
+        self.counts.producers_killed += u64::from(died);
         if died || self.random.once_in(20) {
-            self.replace_producer(&process);
+            self.replace_producer();
         }
     }
 
     /// A successor recovers, and may be killed at it too.
-    fn replace_producer(&mut self, process: &CrashMemory) {
-        self.counts.producer_deaths += 1;
+    fn replace_producer(&mut self) {
         let (place, salt) = (place(self.capacity), self.salt);
         if self.random.once_in(3) {
+            let process = self.memory.process();
             process.kill_after(0);
-            let killed = CrashMemory::run(|| Producer::recover(process.clone(), place, salt));
+            let killed = CrashMemory::run(|| Producer::recover(process, place, salt));
             assert_eq!(killed.unwrap_err(), Killed);
-            process.revive();
         }
-        self.producer = Producer::recover(process.clone(), place, salt).expect("nobody is hostile here");
-        self.producer_process = process.clone();
+        self.producer_process = self.memory.process();
+        self.producer =
+            Producer::recover(self.producer_process.clone(), place, salt).expect("nobody is hostile here");
         let position = self.producer.position();
         let lost_flushed = position.wrapping_sub(self.flushed) > u64::MAX / 2;
         assert!(!lost_flushed, "recovered at {position}, but {} was flushed", self.flushed);
@@ -175,7 +175,6 @@ impl<'a> History<'a> {
     }
 
     fn consume(&mut self) {
-        let process = CrashMemory::clone(&self.memory);
         if self.random.once_in(3) {
             self.consumer_process.kill_after(self.random.below(6));
         }
@@ -219,12 +218,13 @@ impl<'a> History<'a> {
                 break;
             }
         }
-        self.consumer_process.revive();
+        self.consumer_process.spare();
+        self.counts.consumers_killed += u64::from(died);
         if died || self.random.once_in(20) {
-            self.counts.consumer_deaths += 1;
             self.session_deaths += 1;
-            self.consumer = Consumer::resume(process.clone(), place(self.capacity), self.salt).unwrap();
-            self.consumer_process = process;
+            self.consumer_process = self.memory.process();
+            self.consumer =
+                Consumer::resume(self.consumer_process.clone(), place(self.capacity), self.salt).unwrap();
             let head = self.consumer.position();
             // Everything whose end is not behind the head comes again.
             while self.next > 0
@@ -304,7 +304,7 @@ fn any_single_store_may_be_the_last() {
     }
     println!("{seeds} histories: {counts:?}");
     // The simulation must have gone where it is meant to go.
-    assert!(counts.again > seeds && counts.producer_deaths > seeds && counts.consumer_deaths > seeds);
+    assert!(counts.again > seeds && counts.producers_killed > seeds && counts.consumers_killed > seeds);
     assert!(counts.full > seeds && counts.sessions > seeds);
 }
 
@@ -315,7 +315,7 @@ fn a_batch_is_published_as_a_whole() {
     for start in (0..CAPACITY).step_by(8) {
         for fuel in 0.. {
             let memory = CrashMemory::new(size(CAPACITY));
-            let process = memory.clone();
+            let process = memory.process();
             let mut producer = Producer::start(process.clone(), place(CAPACITY), 7, start);
             let mut consumer = Consumer::start(memory.clone(), place(CAPACITY), 7, start, start);
             process.kill_after(fuel);

@@ -11,11 +11,17 @@ use super::Memory;
 
 /// Memory of a simulated process that can be killed before any single store.
 ///
-/// A clone is another process on the same memory, with a death of its own to die. Stores happen in program order, one word
-/// at a time, and a killed process makes none any more: what is left is what a process killed by SIGKILL leaves.
+/// Stores happen in program order, one word at a time, and a killed process makes none any more: what is left is what a
+/// process killed by SIGKILL leaves. A clone belongs to the same process; [`process`](Self::process) gives another one.
 #[derive(Clone, Debug)]
 pub struct CrashMemory {
     words: Rc<RefCell<Vec<u64>>>,
+    process: Rc<Process>,
+}
+
+#[derive(Debug, Default)]
+struct Process {
+    /// Stores that are left to make, unless it lives.
     fuel: Cell<Option<u64>>,
     stores: Cell<u64>,
 }
@@ -33,23 +39,29 @@ impl CrashMemory {
     #[must_use]
     pub fn new(size: usize) -> Self {
         assert!(size.is_multiple_of(8), "{size} bytes are not aligned to 8");
-        Self { words: Rc::new(RefCell::new(vec![0; size / 8])), fuel: Cell::new(None), stores: Cell::new(0) }
+        Self { words: Rc::new(RefCell::new(vec![0; size / 8])), process: Rc::default() }
+    }
+
+    /// Another process on the same memory, with a death of its own to die.
+    #[must_use]
+    pub fn process(&self) -> Self {
+        Self { words: Rc::clone(&self.words), process: Rc::default() }
     }
 
     /// Lets the process make `stores` more stores, then kills it.
     pub fn kill_after(&self, stores: u64) {
-        self.fuel.set(Some(stores));
+        self.process.fuel.set(Some(stores));
     }
 
-    /// Lets the process live on, or its successor take its place.
-    pub fn revive(&self) {
-        self.fuel.set(None);
+    /// Lets a process that still lives live on.
+    pub fn spare(&self) {
+        self.process.fuel.set(None);
     }
 
     /// How many stores this process has made, one for each word.
     #[must_use]
     pub fn stores(&self) -> u64 {
-        self.stores.get()
+        self.process.stores.get()
     }
 
     /// Runs `work` until it returns or the process is killed.
@@ -88,14 +100,14 @@ impl Memory for CrashMemory {
     }
 
     fn store(&self, at: u64, value: u64) {
-        match self.fuel.get() {
+        match self.process.fuel.get() {
             // Destructors run while the simulated process unwinds; a killed process has none.
             Some(0) if thread::panicking() => return,
             Some(0) => resume_unwind(Box::new(Killed)),
-            Some(fuel) => self.fuel.set(Some(fuel - 1)),
+            Some(fuel) => self.process.fuel.set(Some(fuel - 1)),
             None => {}
         }
-        self.stores.set(self.stores.get() + 1);
+        self.process.stores.set(self.process.stores.get() + 1);
         let index = self.index(at);
         self.words.borrow_mut()[index] = value;
     }
@@ -152,11 +164,25 @@ mod tests {
         let memory = CrashMemory::new(64);
         memory.kill_after(2);
         assert_eq!(CrashMemory::run(|| memory.copy_in(3, &[0xff; 20])), Err(Killed));
-        memory.revive();
         let mut bytes = [0; 32];
         memory.copy_out(0, &mut bytes);
         assert_eq!(bytes.map(|byte| byte == 0xff), std::array::from_fn(|i| (3..16).contains(&i)));
         assert_eq!(memory.stores(), 2);
+    }
+
+    #[test]
+    fn one_dies_and_others_live() {
+        let first = CrashMemory::new(64);
+        let second = first.process();
+        first.kill_after(0);
+        assert_eq!(
+            CrashMemory::run(|| first.clone().store(0, 1)),
+            Err(Killed),
+            "a clone is the same process"
+        );
+        second.store(8, 2);
+        assert_eq!([first.load(0), first.load(8)], [0, 2]);
+        assert_eq!((first.stores(), second.stores()), (0, 1));
     }
 
     #[test]
