@@ -7,7 +7,8 @@ use ivring_proto::layout::{
     Geometry, RegionState, Superblock, VersionRange, control_word, write_state, write_superblock,
 };
 use ivring_proto::link::{
-    FrontDesk, GuestEnd, GuestEvent, GuestOptions, HostEnd, HostEvent, Kind, Refused, SendError, Topic, Waiting,
+    FrontDesk, GuestEnd, GuestEvent, GuestOptions, HostEnd, HostEvent, Kind, Refused, SendError, Topic,
+    Waiting,
 };
 use ivring_proto::memory::{HeapMemory, Memory};
 use ivring_proto::session::{CloseReason, HostPulse, Identity, Phase, Port, Refusal, Text, Uuid};
@@ -137,7 +138,7 @@ impl World {
                 }
                 host.events.push((index, event));
             }
-            while let Ok(Some(received)) = end.receive(self.now, &mut self.buffer) {
+            while let Ok(Some(received)) = end.receive(&mut self.buffer) {
                 if received.kind == Kind::Message {
                     let text = String::from_utf8(received.payload.to_vec()).unwrap();
                     host.received.push((index, text, received.redelivered));
@@ -345,9 +346,11 @@ fn after_a_reboot_undelivered_messages_are_told_and_published_ones_delivered() {
         _ => None,
     });
     assert_eq!(undelivered, Some(2));
-    assert!(host.events.iter().any(
-        |(_, event)| matches!(event, HostEvent::Detached { reason: CloseReason::Rebooted, .. })
-    ));
+    assert!(
+        host.events
+            .iter()
+            .any(|(_, event)| matches!(event, HostEvent::Detached { reason: CloseReason::Rebooted, .. }))
+    );
 }
 
 #[test]
@@ -360,10 +363,14 @@ fn a_clone_with_another_boot_is_refused_while_the_incumbent_lives() {
     world.run(Duration::from_secs(4), &mut [&mut incumbent, &mut clone]);
     assert!(incumbent.end.is_attached());
     assert!(!clone.end.is_attached());
-    assert!(clone.events.iter().any(|event| matches!(
-        event,
-        GuestEvent::Waiting(Waiting::Refused(answer)) if answer.refusal == Refusal::DuplicateIdentity
-    )), "{:?}", clone.events);
+    assert!(
+        clone.events.iter().any(|event| matches!(
+            event,
+            GuestEvent::Waiting(Waiting::Refused(answer)) if answer.refusal == Refusal::DuplicateIdentity
+        )),
+        "{:?}",
+        clone.events
+    );
 }
 
 #[test]
@@ -476,6 +483,28 @@ fn a_guest_that_breaks_its_ring_is_closed_alone_and_heals_by_joining() {
 }
 
 #[test]
+fn a_ring_whose_ends_will_never_meet_again_is_given_up() {
+    let mut world = World::new(1);
+    world.start_host();
+    let mut guest = world.guest(1, 11);
+    world.settle(&mut [&mut guest]);
+    // The guest's producer says that there is more, and nothing is there to be read.
+    let hint = world.superblock.geometry.channel(0).unwrap().to_host.producer + control_word::HINT;
+    world.memory.store(hint, world.memory.load(hint) + 64);
+    world.run(Duration::from_millis(1900), &mut [&mut guest]);
+    assert!(guest.end.is_attached() && guest.events.len() == 1, "too early: {:?}", guest.events);
+    world.run(Duration::from_secs(1), &mut [&mut guest]);
+    assert!(guest.events.contains(&GuestEvent::Detached(CloseReason::HostFault)), "{:?}", guest.events);
+    // And the other way round.
+    world.run(Duration::from_secs(3), &mut [&mut guest]);
+    assert!(guest.end.is_attached());
+    let hint = world.superblock.geometry.channel(0).unwrap().to_guest.producer + control_word::HINT;
+    world.memory.store(hint, world.memory.load(hint) + 64);
+    world.run(Duration::from_secs(3), &mut [&mut guest]);
+    assert!(guest.events.contains(&GuestEvent::Detached(CloseReason::GuestFault)), "{:?}", guest.events);
+}
+
+#[test]
 fn nothing_is_sent_without_a_session() {
     let mut world = World::new(1);
     world.start_host();
@@ -502,8 +531,7 @@ fn a_ping_is_answered_by_the_link_itself() {
     world.now += Duration::from_millis(1);
     world.step_guest(&mut guest);
     let mut buffer = vec![0; 1 << 20];
-    let now = world.now;
-    let pong = world.host().ends[0].receive(now, &mut buffer).unwrap().expect("a pong");
+    let pong = world.host().ends[0].receive(&mut buffer).unwrap().expect("a pong");
     assert_eq!((pong.kind, pong.id, pong.payload), (Kind::Pong, 77, &b"payload"[..]));
     assert!(guest.received.is_empty());
 }

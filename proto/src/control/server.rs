@@ -203,6 +203,11 @@ impl Server {
         self.connections.iter_mut().find(|connection| connection.id == client && !connection.gone)
     }
 
+    /// Whether this client is still connected, as far as the last poll saw: nobody else waits for its answers.
+    pub fn is_connected(&self, client: ClientId) -> bool {
+        self.connections.iter().any(|connection| connection.id == client && !connection.gone)
+    }
+
     /// Whether anybody listens at all; when not, there is no need to make an event.
     pub fn has_listeners(&self) -> bool {
         self.connections.iter().any(|connection| connection.filter.is_some())

@@ -185,7 +185,11 @@ impl<M: Memory + Clone> GuestEnd<M> {
                     }
                 }
             }
-            State::Attached { attachment, .. } => {
+            State::Attached { attachment, link } => {
+                if link.is_wedged(now) {
+                    attachment.bye(&self.memory, CloseReason::GuestFault);
+                    return Some(self.detached(CloseReason::GuestFault, now));
+                }
                 let event = attachment.poll(&self.memory, now, entropy)?;
                 Some(match event {
                     AttachmentEvent::HostRestarted => GuestEvent::HostRestarted,

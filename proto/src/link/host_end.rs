@@ -85,7 +85,6 @@ pub struct HostEnd<M> {
     drain: Option<Drain>,
     resumed: bool,
     events: [Option<HostEvent>; 4],
-    behind: Option<Duration>,
     counters: Counters,
 }
 
@@ -125,7 +124,6 @@ impl<M: Memory + Clone> HostEnd<M> {
             drain: None,
             resumed: false,
             events: [None; 4],
-            behind: None,
             counters: Counters::default(),
         };
         if end.channel.phase() == Phase::Attached {
@@ -175,6 +173,9 @@ impl<M: Memory + Clone> HostEnd<M> {
         }
         if let Some(drain) = self.drain {
             return if drain.done || self.link.is_none() { self.finish(drain.after, entropy) } else { None };
+        }
+        if self.link().is_some_and(|link| link.is_wedged(now)) {
+            self.close(CloseReason::HostFault);
         }
         match self.channel.poll(&self.memory, now)? {
             ChannelEvent::Confirmed => {
@@ -250,11 +251,7 @@ impl<M: Memory + Clone> HostEnd<M> {
     /// # Errors
     ///
     /// When the guest broke its ring: the session is closed with that reason; the channel stays the guest's.
-    pub fn receive<'a>(
-        &mut self,
-        now: Duration,
-        buffer: &'a mut [u8],
-    ) -> Result<Option<Received<'a>>, LinkError> {
+    pub fn receive<'a>(&mut self, buffer: &'a mut [u8]) -> Result<Option<Received<'a>>, LinkError> {
         let draining = self.drain.is_some();
         if !draining && self.channel.phase() != Phase::Attached {
             return Ok(None);
@@ -269,12 +266,8 @@ impl<M: Memory + Clone> HostEnd<M> {
         match link.receive(buffer) {
             Ok(Some(received)) => Ok(Some(received)),
             Ok(None) => {
-                match &mut self.drain {
-                    Some(drain) => drain.done = true,
-                    None if Self::is_wedged(link, &mut self.behind, now) => {
-                        self.close(CloseReason::HostFault)
-                    }
-                    None => {}
+                if let Some(drain) = &mut self.drain {
+                    drain.done = true;
                 }
                 Ok(None)
             }
@@ -305,20 +298,10 @@ impl<M: Memory + Clone> HostEnd<M> {
         result
     }
 
-    /// A hint ahead of an empty ring for two heartbeats: the producer's view and ours will never meet again.
-    fn is_wedged(link: &mut Link<M>, behind: &mut Option<Duration>, now: Duration) -> bool {
-        if !link.rx().is_behind_hint() {
-            *behind = None;
-            return false;
-        }
-        now.saturating_sub(*behind.get_or_insert(now)) > 2 * crate::session::BEAT
-    }
-
     /// Closes the session and leaves the channel bound.
     fn close(&mut self, reason: CloseReason) {
         let Some(binding) = self.channel.binding().copied() else { return };
         self.channel.close(&self.memory, reason);
-        self.behind = None;
         self.tell(HostEvent::Detached { binding, reason });
     }
 
@@ -330,7 +313,6 @@ impl<M: Memory + Clone> HostEnd<M> {
 
     fn finish(&mut self, after: After, entropy: &mut impl Entropy) -> Option<HostEvent> {
         self.drain = None;
-        self.behind = None;
         match after {
             After::Offer(request) => self.finish_offer(&request, entropy),
             After::Free(reason) => {
@@ -411,10 +393,7 @@ impl<M: Memory + Clone> HostEnd<M> {
             }
         });
         if let Some(first) = first {
-            self.tell(HostEvent::Undelivered {
-                guest: binding.identity,
-                what: Undelivered { count, first },
-            });
+            self.tell(HostEvent::Undelivered { guest: binding.identity, what: Undelivered { count, first } });
         }
     }
 }

@@ -3,9 +3,14 @@
 use super::envelope::{EnvelopeError, Kind, Status, Topic, decode, encode};
 use crate::memory::Memory;
 use crate::ring::{Class, Consumer, Fault, Producer, PushError, Record};
+use crate::session::BEAT;
+use core::time::Duration;
 
 /// Records looked at in one call of [`Link::receive`]: pings and records of unknown kinds cannot hold the caller longer.
 const BUDGET: usize = 64;
+
+/// The peer's hint is looked at this often, for its line is written with every message.
+const HINT_LOOK: Duration = Duration::from_millis(250);
 
 /// Why a message was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -98,12 +103,22 @@ pub struct Link<M> {
     rx: Consumer<M>,
     pending: bool,
     counters: Counters,
+    next_hint_look: Duration,
+    /// Since when the peer's hint is ahead of an empty ring.
+    behind_since: Option<Duration>,
 }
 
 impl<M: Memory> Link<M> {
     /// Joins two started rings.
     pub fn new(tx: Producer<M>, rx: Consumer<M>) -> Self {
-        Link { tx, rx, pending: false, counters: Counters::default() }
+        Link {
+            tx,
+            rx,
+            pending: false,
+            counters: Counters::default(),
+            next_hint_look: Duration::ZERO,
+            behind_since: None,
+        }
     }
 
     /// What passed through so far.
@@ -134,6 +149,20 @@ impl<M: Memory> Link<M> {
     /// Largest payload of a message on a topic of `topic` bytes.
     pub fn max_payload(&self, topic: usize) -> usize {
         self.tx.max_payload().saturating_sub(super::ENVELOPE + topic)
+    }
+
+    /// True when the peer's hint has been ahead of an empty ring for two heartbeats: its view of the ring and ours will
+    /// never meet again, and the session is to be closed.
+    pub fn is_wedged(&mut self, now: Duration) -> bool {
+        if now < self.next_hint_look {
+            return false;
+        }
+        self.next_hint_look = now + HINT_LOOK;
+        if !self.rx.is_behind_hint() {
+            self.behind_since = None;
+            return false;
+        }
+        now.saturating_sub(*self.behind_since.get_or_insert(now)) > 2 * BEAT
     }
 
     fn push(
