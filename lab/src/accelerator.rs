@@ -19,6 +19,15 @@ pub enum Accelerator {
 }
 
 impl Accelerator {
+    /// Its name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "KVM",
+            Self::Tcg => "TCG",
+        }
+    }
+
     /// The arguments that choose it.
     #[must_use]
     pub fn arguments(self) -> [&'static str; 4] {

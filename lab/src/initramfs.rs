@@ -21,12 +21,12 @@ const APPLETS: &[&str] = &[
     "stty", "tail", "timeout", "touch", "tr", "uname", "uptime", "wc",
 ];
 
-/// Builds the file system of a guest: busybox, the init script and, if given, the agent.
+/// Builds the file system of a guest: busybox, the init script, and `programs` in `/bin` by their own names.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] if one of the programs cannot be read.
-pub fn build(busybox: &Path, agent: Option<&Path>) -> Result<Vec<u8>, Error> {
+pub fn build(busybox: &Path, programs: &[&Path]) -> Result<Vec<u8>, Error> {
     let read = |path: &Path| fs::read(path).map_err(Error::io(format!("cannot read {}", path.display())));
     let mut archive = Archive::default();
     let mut fill = || -> Result<(), Error> {
@@ -39,8 +39,9 @@ pub fn build(busybox: &Path, agent: Option<&Path>) -> Result<Vec<u8>, Error> {
             archive.entry(&format!("bin/{applet}"), LINK, Device::NONE, b"busybox")?;
         }
         archive.entry("init", FILE, Device::NONE, include_bytes!("init.sh"))?;
-        if let Some(agent) = agent {
-            archive.entry("bin/ivring-agent", FILE, Device::NONE, &read(agent)?)?;
+        for program in programs {
+            let name = program.file_name().unwrap_or_default().to_string_lossy();
+            archive.entry(&format!("bin/{name}"), FILE, Device::NONE, &read(program)?)?;
         }
         archive.entry("TRAILER!!!", 0, Device::NONE, &[])
     };
@@ -110,8 +111,8 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_agent_is_named() {
-        let error = build(Path::new("/bin/sh"), Some(Path::new("/no/such/agent"))).unwrap_err();
+    fn a_missing_program_is_named() {
+        let error = build(Path::new("/bin/sh"), &[Path::new("/no/such/agent")]).unwrap_err();
         assert!(error.to_string().starts_with("cannot read /no/such/agent"), "{error}");
     }
 }

@@ -36,41 +36,47 @@ pub struct Plan {
 /// process, removes all but the logs; so does any other end of the program.
 #[derive(Debug)]
 pub struct Lab {
-    tools: Tools,
-    accelerator: Accelerator,
+    /// `None`: for processes of the host only.
+    machines: Option<Machines>,
     name: String,
     /// Sockets and the initramfs; in the system's temporary folder, as the path of a socket must be short.
     folder: PathBuf,
     logs: PathBuf,
-    initramfs: PathBuf,
     regions: AtomicU32,
     guests: AtomicU32,
     keeper: Arc<Keeper>,
 }
 
+/// What guests are made of.
+#[derive(Debug)]
+struct Machines {
+    tools: Tools,
+    accelerator: Accelerator,
+    initramfs: PathBuf,
+}
+
 impl Lab {
-    /// Sets up a lab whose logs go to the folder `label` among the lab's logs; `agent` is put into every guest.
+    /// Sets up a lab whose logs go to the folder `label` among the lab's logs; `programs`, the agent first of all, are put
+    /// into every guest, in `/bin` by their own names.
     ///
     /// Blocks for some seconds the first time after the machine's start if there might be KVM.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] if a file or folder cannot be written.
-    pub fn new(label: &str, tools: &Tools, agent: Option<&Path>) -> Result<Self, Error> {
-        let mut lab = Self::with(Accelerator::Tcg, label, tools, agent)?;
-        lab.accelerator = Accelerator::choose(&tools.kernel, |limit| {
-            Self::with(Accelerator::Kvm, "kvm-probe", tools, None)
-                .is_ok_and(|probe| probe.boots_within(limit))
+    pub fn new(label: &str, tools: &Tools, programs: &[&Path]) -> Result<Self, Error> {
+        let accelerator = Accelerator::choose(&tools.kernel, |limit| {
+            Self::with(Accelerator::Kvm, "kvm-probe", tools, &[]).is_ok_and(|probe| probe.boots_within(limit))
         });
-        Ok(lab)
+        Self::with(accelerator, label, tools, programs)
     }
 
-    fn with(
-        accelerator: Accelerator,
-        label: &str,
-        tools: &Tools,
-        agent: Option<&Path>,
-    ) -> Result<Self, Error> {
+    /// Sets up a lab for processes of the host, where no guest can be started; needs nothing installed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if a folder cannot be made.
+    pub fn without_guests(label: &str) -> Result<Self, Error> {
         static LABS: AtomicU32 = AtomicU32::new(0);
         let name = format!("ivring-lab-{}-{}", process::id(), LABS.fetch_add(1, Ordering::Relaxed));
         let keeper = Arc::new(Keeper::start()?);
@@ -78,20 +84,17 @@ impl Lab {
         fs::create_dir(&folder).map_err(Error::io(format!("cannot make the folder {}", folder.display())))?;
         keeper.remove(&folder)?;
         let logs = fresh_logs(label)?;
-        let initramfs = folder.join("initramfs");
-        fs::write(&initramfs, initramfs::build(&tools.busybox, agent)?)
+        let (regions, guests) = (AtomicU32::new(0), AtomicU32::new(0));
+        Ok(Self { machines: None, name, folder, logs, regions, guests, keeper })
+    }
+
+    fn with(accelerator: Accelerator, label: &str, tools: &Tools, programs: &[&Path]) -> Result<Self, Error> {
+        let mut lab = Self::without_guests(label)?;
+        let initramfs = lab.folder.join("initramfs");
+        fs::write(&initramfs, initramfs::build(&tools.busybox, programs)?)
             .map_err(Error::io(format!("cannot write {}", initramfs.display())))?;
-        Ok(Self {
-            tools: tools.clone(),
-            accelerator,
-            name,
-            folder,
-            logs,
-            initramfs,
-            regions: AtomicU32::new(0),
-            guests: AtomicU32::new(0),
-            keeper,
-        })
+        lab.machines = Some(Machines { tools: tools.clone(), accelerator, initramfs });
+        Ok(lab)
     }
 
     fn boots_within(&self, limit: Duration) -> bool {
@@ -99,10 +102,10 @@ impl Lab {
         self.start(&plan).and_then(|booting| booting.wait(limit)).is_ok()
     }
 
-    /// What runs the guests.
+    /// What runs the guests, in a lab that can have any.
     #[must_use]
-    pub fn accelerator(&self) -> Accelerator {
-        self.accelerator
+    pub fn accelerator(&self) -> Option<Accelerator> {
+        self.machines.as_ref().map(|machines| machines.accelerator)
     }
 
     /// The folder of the logs, which is kept.
@@ -146,8 +149,11 @@ impl Lab {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if QEMU cannot be started.
+    /// [`Error::Io`] if QEMU cannot be started, [`Error::Refused`] in a lab without guests.
     pub fn start(&self, plan: &Plan) -> Result<Booting, Error> {
+        let Some(Machines { tools, accelerator, initramfs }) = &self.machines else {
+            return Err(Error::Refused(format!("guest {}: this lab was set up without guests", plan.name)));
+        };
         let log = |kind: &str| self.logs.join(format!("{}.{kind}.log", plan.name));
         let socket = |kind: &str| self.folder.join(format!("{}.{kind}", plan.name));
         let (console, shell, monitor) = (log("console"), socket("shell"), socket("monitor"));
@@ -160,9 +166,9 @@ impl Lab {
             append.push_str(&format!(" guest_agent=\"{agent}\""));
         }
         let machine = Machine {
-            accelerator: self.accelerator,
-            kernel: &self.tools.kernel,
-            initramfs: &self.initramfs,
+            accelerator: *accelerator,
+            kernel: &tools.kernel,
+            initramfs,
             append: &append,
             uuid: &plan.uuid,
             shmem: plan.shmem.as_ref(),
@@ -176,7 +182,7 @@ impl Lab {
         };
         let process = Process::start(
             &format!("guest {}", plan.name),
-            machine.command(&self.tools.qemu),
+            machine.command(&tools.qemu),
             &log("qemu"),
             &self.keeper,
         )?;

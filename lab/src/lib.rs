@@ -5,7 +5,7 @@
 //! use ivring_lab::{Consent, Lab, prepare};
 //!
 //! let tools = prepare(None, Consent::Given)?;
-//! let lab = Lab::new("example", &tools, None)?;
+//! let lab = Lab::new("example", &tools, &[])?;
 //! let region = lab.region("8M".parse().expect("a power of two"))?;
 //! let mut guests = lab.boot(&[lab.plan("web1", Some(&region)), lab.plan("web2", Some(&region))])?;
 //! let answer = guests[0].run("uname -r", Duration::from_secs(10))?;

@@ -72,14 +72,11 @@ fn report(tally: Tally) -> ExitCode {
 
 fn boot(count: NonZeroU8, kernel: Option<PathBuf>, yes: bool) -> Result<(), Error> {
     let tools = prepare(kernel.as_deref(), Consent::new(yes))?;
-    let lab = Lab::new("boot", &tools, None)?;
+    let lab = Lab::new("boot", &tools, &[])?;
     let region = lab.region("8M".parse().expect("8M is a power of two"))?;
     let plans: Vec<_> = (1..=count.get()).map(|n| lab.plan(&format!("guest{n}"), Some(&region))).collect();
     let guests = lab.boot(&plans)?;
-    let by = match lab.accelerator() {
-        Accelerator::Kvm => "KVM",
-        Accelerator::Tcg => "TCG",
-    };
+    let by = lab.accelerator().map_or("nothing", Accelerator::name);
     println!("region {} ({}), guests under {by}:", region.path(), region.size());
     for (guest, plan) in guests.iter().zip(&plans) {
         println!("  {:10} {}  booted in {:.1} s", guest.name(), plan.uuid, guest.boot_time().as_secs_f64());

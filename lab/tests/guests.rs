@@ -17,7 +17,7 @@ fn output(guest: &mut Guest, script: &str) -> String {
 #[test]
 fn a_guest_runs_commands() -> Result<(), Error> {
     let Some(tools) = tools_or_skip("a_guest_runs_commands") else { return Ok(()) };
-    let lab = Lab::new("commands", &tools, None)?;
+    let lab = Lab::new("commands", &tools, &[])?;
     let plan = lab.plan("web1", None);
     let mut guest = lab.start(&plan)?.wait(BOOT_LIMIT)?;
     assert_eq!(output(&mut guest, "hostname"), "web1");
@@ -45,7 +45,7 @@ fn a_guest_runs_commands() -> Result<(), Error> {
 #[test]
 fn host_and_guests_share_the_region() -> Result<(), Error> {
     let Some(tools) = tools_or_skip("host_and_guests_share_the_region") else { return Ok(()) };
-    let lab = Lab::new("share", &tools, None)?;
+    let lab = Lab::new("share", &tools, &[])?;
     let region = lab.region("8M".parse().expect("a power of two"))?;
     let mut guests = lab.boot(&[lab.plan("left", Some(&region)), lab.plan("right", Some(&region))])?;
     // The third line of `resource` is BAR 2; without a driver its memory decoding is off.
@@ -73,7 +73,7 @@ fn host_and_guests_share_the_region() -> Result<(), Error> {
 #[test]
 fn a_guest_is_paused_reset_killed_and_booted_again() -> Result<(), Error> {
     let Some(tools) = tools_or_skip("a_guest_is_paused_reset_killed_and_booted_again") else { return Ok(()) };
-    let lab = Lab::new("power", &tools, None)?;
+    let lab = Lab::new("power", &tools, &[])?;
     let plan = lab.plan("web1", None);
     let mut guest = lab.start(&plan)?.wait(BOOT_LIMIT)?;
 
@@ -112,7 +112,7 @@ fn a_guest_that_does_not_start_shows_what_qemu_says() -> Result<(), Error> {
     let Some(tools) = tools_or_skip("a_guest_that_does_not_start_shows_what_qemu_says") else {
         return Ok(());
     };
-    let lab = Lab::new("no-start", &tools, None)?;
+    let lab = Lab::new("no-start", &tools, &[])?;
     let mut plan = lab.plan("web1", None);
     plan.uuid = "web1".to_owned();
     let error = lab.start(&plan)?.wait(LIMIT).expect_err("that is no UUID").to_string();
