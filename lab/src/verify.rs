@@ -76,7 +76,7 @@ fn run(checks: Vec<Check>) -> Result<Tally, Error> {
     }
     eprintln!("{:.0} s in all", started.elapsed().as_secs_f64());
     if !failures.is_empty() {
-        eprintln!("failed: {}", failures.join(", "));
+        eprintln!("failed: {}", failures.join("; "));
     }
     Ok(total)
 }

@@ -51,7 +51,11 @@ pub(super) fn all(consent: Consent) -> Vec<Check> {
 pub(super) fn for_loom(command: &mut Command, folder: &str) {
     with_flags(command, &["--cfg", "loom"]);
     into_folder(command, folder);
-    command.arg("--release");
+    // Models are compiled more often than they run: optimised, but without the slow last step of a release.
+    command
+        .arg("--release")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
 }
 
 /// The arguments that run the models, and nothing else: other tests do not run under loom. A model is a file of its own,

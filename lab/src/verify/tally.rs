@@ -21,7 +21,8 @@ impl Tally {
     pub(super) const PASSED: Self = Self { passed: 1, failed: 0, skipped: 0 };
     pub(super) const FAILED: Self = Self { passed: 0, failed: 1, skipped: 0 };
 
-    /// The tests in the output of `cargo test`. A failure without a failed test, such as a compile error, counts as one.
+    /// The tests in the output of `cargo test`. A failure without a failed test, such as a compile error, counts as one;
+    /// so does a run without any test, as what was to be tested is not there.
     pub(super) fn of_tests(output: &str, succeeded: bool) -> Self {
         let mut tally = output.lines().filter_map(result_line).fold(Self::default(), Self::add);
         let skipped = output.lines().filter(|line| line.starts_with(SKIPPED)).count();
@@ -29,8 +30,8 @@ impl Tally {
         let skipped = u32::try_from(skipped).unwrap_or(u32::MAX).min(tally.passed);
         tally.passed -= skipped;
         tally.skipped += skipped;
-        if !succeeded && tally.failed == 0 {
-            tally.failed = 1;
+        if !succeeded && tally.failed == 0 || tally == Self::default() {
+            tally.failed += 1;
         }
         tally
     }
@@ -86,6 +87,12 @@ test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; 
     #[test]
     fn a_failure_without_a_failed_test_counts() {
         assert_eq!(Tally::of_tests("error: could not compile", false), Tally::FAILED);
-        assert_eq!(Tally::of_tests("", true), Tally::default());
+    }
+
+    #[test]
+    fn a_run_without_tests_is_a_failure() {
+        let none =
+            "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 5 filtered out; finished in 0.00s";
+        assert_eq!(Tally::of_tests(none, true), Tally::FAILED);
     }
 }
