@@ -11,6 +11,9 @@ pub enum Error {
     /// Something the lab needs is missing here and may not or cannot be installed.
     #[error("{0}")]
     Refused(String),
+    /// What the caller named cannot be used.
+    #[error("{0}")]
+    Input(String),
     /// The operating system refused an operation.
     #[error("{what}: {source}")]
     Io {
@@ -36,6 +39,7 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Refused(_) => ExitCode::from(3),
+            Self::Input(_) => ExitCode::from(4),
             Self::Io { .. } | Self::Failed(_) => ExitCode::from(5),
         }
     }

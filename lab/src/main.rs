@@ -25,7 +25,8 @@ Examples:
   cargo lab boot 3                      boot three guests on one region
   cargo lab boot --kernel ./bzImage     boot a guest with a kernel of your own
 
-Exit codes: 0 done, 1 a check failed, 2 usage, 3 something needed is missing, 5 a program or guest failed";
+Exit codes: 0 done, 1 a check failed, 2 usage, 3 something needed is missing,
+4 a file that is none, 5 a program or guest failed";
 
 #[derive(Debug, Subcommand)]
 enum Command {

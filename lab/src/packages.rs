@@ -63,14 +63,14 @@ impl Consent {
 ///
 /// # Errors
 ///
-/// [`Error::Refused`] if something is missing that may not or cannot be installed, with the commands to do it by hand;
-/// [`Error::Failed`] if the installation fails.
+/// [`Error::Input`] if `kernel` is no file; [`Error::Refused`] if something is missing that may not or cannot be
+/// installed, with the commands to do it by hand; [`Error::Failed`] if the installation fails.
 pub fn prepare(kernel: Option<&Path>, consent: Consent) -> Result<Tools, Error> {
     if !cfg!(target_arch = "x86_64") {
         return Err(Error::Refused("the lab's guests are x86-64 and need an x86-64 host".to_owned()));
     }
     if let Some(kernel) = kernel.filter(|kernel| !kernel.is_file()) {
-        return Err(Error::Refused(format!("--kernel: {} is no file", kernel.display())));
+        return Err(Error::Input(format!("--kernel: {} is no file", kernel.display())));
     }
     let find_kernel = || kernel.map(Path::to_owned).or_else(unpacked_kernel);
     let mut packages = Vec::new();

@@ -3,11 +3,11 @@
 use std::process::{Command, Output};
 
 fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ivring-vm-config")).args(args).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_ivring-vm-config")).args(args).output().expect("the command starts")
 }
 
 fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
+    std::str::from_utf8(bytes).expect("output is text")
 }
 
 #[test]
