@@ -3,18 +3,23 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use ivring_proto::wait::Profile;
 use uuid::Uuid;
 
+mod connect;
 mod failure;
+mod listen;
 mod log;
 mod pci;
+mod run;
+mod send;
+mod status;
 
 use crate::pci::Address;
-use failure::Failure;
 
 /// Speaks with the KVM host over shared memory.
 ///
@@ -73,7 +78,7 @@ Examples:
   ivring-agent run --pci 00:1f.0 --name web1
   ivring-agent run --region /dev/shm/fg_i3 --id \"$(uuidgen)\" --socket ./agent.sock    on the host, with no VM")]
 struct Run {
-    /// Exit 3 instead of waiting for the device, the region or the host.
+    /// Exit 3 instead of waiting for the device, the region or the host at the start.
     #[arg(long)]
     once: bool,
 
@@ -122,11 +127,13 @@ struct Status {
 }
 
 /// Send one message to the host, through the running agent.
+///
+/// Returns when the message is in the ring. Exits 1 when the agent isn't connected and 3 when the ring is full.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ivring-agent send greeting 'hello host'
-  dmesg | ivring-agent send log.kernel -
+  dmesg | ivring-agent send log.kernel - --wait 5
   ivring-agent send upload --file report.pdf")]
 struct Send {
     /// Topic of the message.
@@ -140,6 +147,10 @@ struct Send {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 
+    /// How long to wait for room when the ring is full.
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = send::seconds)]
+    wait: Duration,
+
     /// Print a JSON object with the number of the message.
     #[arg(long)]
     json: bool,
@@ -149,6 +160,8 @@ struct Send {
 }
 
 /// Print messages from the host as they come, until stopped.
+///
+/// Without --topic it also tells when the agent attaches and detaches.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -162,6 +175,10 @@ struct Listen {
     /// Only messages on this topic [default: all].
     #[arg(long)]
     topic: Option<String>,
+
+    /// End after N messages [default: never].
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
 
     #[command(flatten)]
     socket: Socket,
@@ -208,11 +225,13 @@ fn profile() -> impl TypedValueParser<Value = Profile> {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log::start(cli.verbose, matches!(cli.command, Command::Run(_)));
+    let mut out = io::stdout().lock();
     let result = match cli.command {
-        Command::Pci(pci) => pci::list(&pci.machine.root, pci.json, &mut io::stdout().lock()),
-        Command::Run(_) | Command::Status(_) | Command::Send(_) | Command::Listen(_) => {
-            Err(Failure::new(3, "this command is not there yet"))
-        }
+        Command::Run(options) => run::run(options),
+        Command::Status(options) => status::show(&options.socket, options.json, &mut out),
+        Command::Send(options) => send::send(options, &mut out),
+        Command::Listen(options) => listen::listen(&options, &mut out),
+        Command::Pci(options) => pci::list(&options.machine.root, options.json, &mut out),
     };
     failure::report(result)
 }

@@ -47,6 +47,8 @@ pub enum Event {
         /// Number of the channel.
         channel: u64,
     },
+    /// The region's path leads to another file by now: that one is joined. What was in the old one is lost.
+    RegionReplaced,
     /// The daemon has been started anew; nothing is lost.
     HostRestarted,
     /// The daemon has ended as it should; messages wait in the ring until it is back.

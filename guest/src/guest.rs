@@ -1,25 +1,27 @@
 //! One program's channel to the host.
 
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
-use std::io;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ivring_proto::layout::Geometry;
+use ivring_proto::layout::{NAME_LEN, read_superblock};
 use ivring_proto::link::{
-    GuestEnd, GuestEvent, GuestOptions, InvalidTopic, Kind, Received, SendError, Status, Topic, Waiting,
+    Counters, GuestEnd, GuestEvent, GuestOptions, InvalidTopic, Kind, Received, SendError, Status, Topic,
+    Waiting,
 };
 use ivring_proto::memory::{MappedFile, Memory};
 use ivring_proto::session::{Identity, Text};
 use ivring_proto::wait::{Ladder, Step};
 
-use crate::discover::{DiscoverError, discover};
 use crate::machine::{IdentifyError, Machine, identify};
+use crate::region::{MapError, Place, Region};
 use crate::{Event, Options};
 
 /// The session is looked at this often; the ring in every round.
 const LOOK: Duration = Duration::from_millis(1);
+/// The path of the region's file is looked at this often.
+const FILE_LOOK: Duration = Duration::from_secs(1);
+/// Events of the session taken in one look: more wait for the next.
+const EVENTS_A_LOOK: usize = 8;
 
 /// Why a program cannot join at all, now.
 #[derive(Debug, thiserror::Error)]
@@ -27,25 +29,9 @@ pub enum JoinError {
     /// It is not known who this machine is.
     #[error(transparent)]
     Identify(#[from] IdentifyError),
-    /// No device.
+    /// The region can't be mapped.
     #[error(transparent)]
-    Discover(#[from] DiscoverError),
-    /// The region's file cannot be used.
-    #[error("cannot use {}: {source}", path.display())]
-    Region {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// The region's file has an impossible size.
-    #[error("{} has {size} bytes, which no region has: is it one?", path.display())]
-    Size {
-        /// The file.
-        path: PathBuf,
-        /// Its size in bytes.
-        size: u64,
-    },
+    Map(#[from] MapError),
 }
 
 impl JoinError {
@@ -54,10 +40,7 @@ impl JoinError {
     pub fn exit_code(&self) -> u8 {
         match self {
             JoinError::Identify(error) => error.exit_code(),
-            JoinError::Discover(error) => error.exit_code(),
-            JoinError::Region { source, .. } if source.kind() == io::ErrorKind::NotFound => 3,
-            JoinError::Region { .. } => 5,
-            JoinError::Size { .. } => 4,
+            JoinError::Map(error) => error.exit_code(),
         }
     }
 }
@@ -78,31 +61,22 @@ pub enum GuestSendError {
 pub struct Guest {
     machine: Machine,
     options: Options,
+    region: Region,
+    region_name: Text<NAME_LEN>,
     end: GuestEnd<MappedFile>,
-    memory: MappedFile,
     buffer: Vec<u8>,
     events: VecDeque<Event>,
     started: Instant,
     next_look: Duration,
+    next_file_look: Duration,
+    /// Where the inbound ring stood when that was last asked for.
+    position: u64,
     ladder: Ladder,
 }
 
 fn entropy() -> u64 {
     // The call fails only on kernels without getrandom(2), older than 3.17; nothing else is safe to go on with there.
     getrandom::u64().expect("the kernel has a random number generator")
-}
-
-fn map(options: &Options) -> Result<MappedFile, JoinError> {
-    let Some(path) = options.region.clone() else {
-        return Ok(discover(&options.root, options.pci)?.memory);
-    };
-    let failed = |source| JoinError::Region { path: path.clone(), source };
-    let file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
-    if size < Geometry::MIN_SIZE || !size.is_power_of_two() {
-        return Err(JoinError::Size { path, size });
-    }
-    MappedFile::map(&file, size).map_err(failed)
 }
 
 impl Guest {
@@ -113,22 +87,24 @@ impl Guest {
     /// [`JoinError`]: no device, no permission, no identity. Most of them can pass: try again.
     pub fn open(options: Options) -> Result<Self, JoinError> {
         let machine = identify(&options.root, options.id, options.name.as_deref())?;
-        let memory = map(&options)?;
-        let who = GuestOptions {
-            identity: Identity { uuid: machine.uuid, port: options.port },
-            boot: machine.boot,
-            name: Text::truncated(&machine.name),
-            stale_after: options.stale_after,
-        };
+        Ok(Self::open_as(machine, options)?)
+    }
+
+    /// As [`open`](Self::open), where it is known already who this machine is.
+    pub(crate) fn open_as(machine: Machine, options: Options) -> Result<Self, MapError> {
+        let region = Region::map(&options)?;
         Ok(Guest {
-            end: GuestEnd::new(memory.clone(), who),
+            end: begin(&region, &machine, &options),
+            region,
+            region_name: Text::EMPTY,
             machine,
             buffer: Vec::new(),
             events: VecDeque::new(),
             started: Instant::now(),
             next_look: Duration::ZERO,
+            next_file_look: FILE_LOOK,
+            position: 0,
             ladder: Ladder::new(options.profile),
-            memory,
             options,
         })
     }
@@ -157,9 +133,19 @@ impl Guest {
         &self.options
     }
 
+    /// Where the region is.
+    pub fn place(&self) -> &Place {
+        &self.region.place
+    }
+
     /// Size of the region in bytes.
     pub fn region_size(&self) -> u64 {
-        self.memory.size()
+        self.region.memory.size()
+    }
+
+    /// Name of the region, as the host wrote it; empty before the first [`Event::Attached`].
+    pub fn region_name(&self) -> &str {
+        self.region_name.as_str()
     }
 
     /// True while messages flow.
@@ -184,11 +170,32 @@ impl Guest {
         let now = self.started.elapsed();
         if now >= self.next_look {
             self.next_look = now + LOOK;
-            while let Some(event) = self.end.poll(now, &mut entropy) {
-                self.take_note(event);
-            }
+            self.look(now);
         }
         self.events.pop_front().or_else(|| self.receive(now))
+    }
+
+    /// The session and the file: everything but the rings.
+    fn look(&mut self, now: Duration) {
+        if now >= self.next_file_look {
+            self.next_file_look = now + FILE_LOOK;
+            self.follow_file();
+        }
+        for _ in 0..EVENTS_A_LOOK {
+            let Some(event) = self.end.poll(now, &mut entropy) else { return };
+            self.take_note(event);
+        }
+    }
+
+    /// Joins anew where the region's path leads to another file by now. The host of the old one, if there is one yet, is
+    /// told.
+    fn follow_file(&mut self) {
+        if let Some(region) = self.region.successor() {
+            self.end.bye();
+            self.end = begin(&region, &self.machine, &self.options);
+            self.region = region;
+            self.events.push_back(Event::RegionReplaced);
+        }
     }
 
     fn take_note(&mut self, event: GuestEvent) {
@@ -196,8 +203,11 @@ impl Guest {
             GuestEvent::Waiting(waiting) => Event::Waiting(waiting),
             GuestEvent::Attached { channel, .. } => {
                 let capacity = self.end.offer().map_or(0, |offer| offer.place.to_guest.capacity);
-                // Half a ring is the largest record, whatever the host writes.
-                self.buffer.resize(usize::try_from(capacity / 2).unwrap_or(0), 0);
+                // Half a ring is the largest record, whatever the host writes. A new vector of zeros takes no memory
+                // before it is used, one that is resized does.
+                self.buffer = vec![0; usize::try_from(capacity / 2).unwrap_or(0)];
+                let superblock = read_superblock(&self.region.memory);
+                self.region_name = superblock.map_or(Text::EMPTY, |superblock| superblock.name);
                 Event::Attached { channel }
             }
             GuestEvent::HostRestarted => Event::HostRestarted,
@@ -216,23 +226,42 @@ impl Guest {
         }
     }
 
+    /// Whether records came since this was last asked, those included that poll answers by itself.
+    pub(crate) fn has_moved(&mut self) -> bool {
+        let position = self.end.link().map_or(0, |link| link.rx().position());
+        std::mem::replace(&mut self.position, position) != position
+    }
+
     /// Waits for the next event, at most for `timeout`. Waits as the options' profile says.
     pub fn wait(&mut self, timeout: Duration) -> Option<Event> {
-        let deadline = Instant::now() + timeout;
+        let begun = Instant::now();
         loop {
             if let Some(event) = self.poll() {
                 self.ladder.reset();
                 return Some(event);
             }
-            let now = Instant::now();
-            if now >= deadline {
+            let left = timeout.saturating_sub(begun.elapsed());
+            if left.is_zero() {
                 return None;
+            }
+            if self.has_moved() {
+                self.ladder.reset();
             }
             match self.ladder.idle() {
                 Step::Spin | Step::Yield => {}
-                Step::Sleep(span) => std::thread::sleep(span.min(deadline - now)),
+                Step::Sleep(span) => std::thread::sleep(span.min(left)),
             }
         }
+    }
+
+    /// What passed through, in all sessions so far.
+    pub fn counters(&self) -> Counters {
+        self.end.counters()
+    }
+
+    /// Largest payload of a message on `topic`, in bytes; 0 when not attached.
+    pub fn max_payload(&mut self, topic: &str) -> usize {
+        self.end.link().map_or(0, |link| link.max_payload(topic.len()))
     }
 
     /// Sends a message and publishes it at once; returns its id. Never blocks.
@@ -241,7 +270,27 @@ impl Guest {
     ///
     /// Not attached, ring full, too large, or a bad topic; nothing was sent then.
     pub fn send(&mut self, topic: &str, payload: &[u8]) -> Result<u64, GuestSendError> {
-        Ok(self.end.send(Topic::new(topic)?, payload)?)
+        let id = self.push(topic, payload)?;
+        self.flush();
+        Ok(id)
+    }
+
+    /// Sends a message in the open batch, which [`flush`](Self::flush) publishes; as [`send`](Self::send) otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn push(&mut self, topic: &str, payload: &[u8]) -> Result<u64, GuestSendError> {
+        let topic = Topic::new(topic)?;
+        let link = self.end.link().ok_or(SendError::NotAttached)?;
+        Ok(link.send(topic, payload)?)
+    }
+
+    /// Publishes what was pushed.
+    pub fn flush(&mut self) {
+        if let Some(link) = self.end.link() {
+            link.flush();
+        }
     }
 
     /// Sends a request named `id`; its response is an [`Event::Response`] with the same id.
@@ -277,6 +326,16 @@ impl Guest {
         link.flush();
         Ok(())
     }
+}
+
+fn begin(region: &Region, machine: &Machine, options: &Options) -> GuestEnd<MappedFile> {
+    let who = GuestOptions {
+        identity: Identity { uuid: machine.uuid, port: options.port },
+        boot: machine.boot,
+        name: Text::truncated(&machine.name),
+        stale_after: options.stale_after,
+    };
+    GuestEnd::new(region.memory.clone(), who)
 }
 
 impl Drop for Guest {

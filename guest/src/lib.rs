@@ -6,8 +6,12 @@
 //! | [`bar`] | BAR 2 of an ivshmem device, mapped |
 //! | [`discover`] | which of the devices holds the region |
 //! | [`machine`] | who this guest is: UUID, boot id, name |
-//! | [`cli`] | the program `ivring-agent` |
+//! | [`cli`] | the program `ivring-agent`: its commands |
+//! | `agent` | what `ivring-agent run` does |
+//!
+//! A program of one's own starts with [`Guest`].
 
+mod agent;
 pub mod bar;
 pub mod cli;
 pub mod discover;
@@ -16,8 +20,13 @@ mod guest;
 pub mod machine;
 mod options;
 pub mod pci;
+mod region;
 mod small_file;
 
 pub use event::Event;
 pub use guest::{Guest, GuestSendError, JoinError};
+pub use ivring_proto::link::{Counters, InvalidTopic, LinkError, SendError, Status, Waiting};
+pub use ivring_proto::session::{CloseReason, Port, Uuid};
+pub use ivring_proto::wait::Profile;
 pub use options::Options;
+pub use region::{MapError, Place};

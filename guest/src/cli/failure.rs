@@ -10,6 +10,8 @@ use crate::pci::ScanError;
 pub(super) enum Failure {
     /// It failed, or the answer is no.
     Told { code: u8, message: String },
+    /// The answer is no, and standard output has said so.
+    Negative,
     /// Whoever reads the output has enough of it.
     BrokenPipe,
 }
@@ -38,6 +40,7 @@ impl From<ScanError> for Failure {
 pub(super) fn report(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
+        Err(Failure::Negative) => ExitCode::from(1),
         Err(Failure::Told { code, message }) => {
             tracing::error!("{message}");
             ExitCode::from(code)

@@ -1,0 +1,221 @@
+//! Requests on the control socket.
+
+use std::time::{Duration, Instant};
+
+use ivring_proto::control::{ClientId, Code, Filter, Incoming, Pong, Request, Response, Sent, Target};
+use ivring_proto::link::{SendError, Status as Outcome};
+use ivring_proto::session::printable;
+
+use super::Agent;
+use super::calls::{self, Asked, Call};
+use super::sends::{Ended, Message, SendFailure};
+use crate::{Guest, GuestSendError};
+
+impl Agent {
+    /// Takes what came on the control socket, up to the server's bound; says whether anything did.
+    pub(super) fn serve_clients(&mut self, now: Instant) -> bool {
+        self.client_waits = false;
+        let Some(server) = &mut self.server else { return false };
+        let incoming = server.poll();
+        let busy = !incoming.is_empty();
+        for request in incoming {
+            self.serve(request, now);
+        }
+        if busy && let Some(guest) = &mut self.guest {
+            // All messages of one turn are one batch.
+            guest.flush();
+        }
+        busy
+    }
+
+    /// Goes on with what waited; says whether anything moved.
+    pub(super) fn retry(&mut self, now: Instant) -> bool {
+        let Some(guest) = &mut self.guest else { return false };
+        let mut busy = self.answers.retry(guest);
+        let ended = self.sends.retry(guest, now);
+        if !ended.is_empty() {
+            guest.flush();
+        }
+        let overdue = self.calls.overdue(now);
+        busy |= !ended.is_empty() || !overdue.is_empty();
+        for ended in ended {
+            self.reply_ended(&ended);
+        }
+        for call in overdue {
+            let waited = call.timeout.as_millis();
+            let text = format_args!("no answer from the host within {waited} ms");
+            self.reply_to(&call, &Response::failed(call.id, Code::Failure, text), &[]);
+        }
+        busy
+    }
+
+    fn serve(&mut self, incoming: Incoming, now: Instant) {
+        let Incoming { client, id, request, body } = incoming;
+        if let Some(failure) = unservable(id, &request) {
+            return self.reply(client, &failure, &[]);
+        }
+        match request {
+            Request::Status => {
+                let status = self.status(now);
+                self.reply(client, &Response::carrying(id, &status), &[]);
+            }
+            Request::Listen { target, topic } => {
+                // It has no target, so nothing in it can be wrong.
+                let filter = Filter::new(target, topic).unwrap_or_default();
+                if let Some(server) = &mut self.server {
+                    server.listen(client, id, filter);
+                }
+            }
+            Request::Send { topic, wait_ms, .. } => {
+                let deadline = now + Duration::from_millis(wait_ms.into());
+                let Some(guest) = &mut self.guest else { return self.reply_no_guest(client, id) };
+                let message = Message { client, id, topic, payload: body, deadline };
+                if let Some(ended) = self.sends.begin(guest, message, now) {
+                    self.reply_ended(&ended);
+                }
+            }
+            Request::Ping { bytes, timeout_ms, .. } => {
+                let call =
+                    Call { client, id, asked: Asked::Ping, sent: now, timeout: milliseconds(timeout_ms) };
+                self.call(call, |guest, number| {
+                    // Before that many bytes are made. A ping has no topic.
+                    let (length, max) = (usize::try_from(bytes).unwrap_or(usize::MAX), guest.max_payload(""));
+                    if guest.is_attached() && length > max {
+                        return Err(SendError::TooLarge { length, max }.into());
+                    }
+                    Ok(guest.ping(number, &vec![0; length.min(max)])?)
+                });
+            }
+            Request::Request { topic, timeout_ms, .. } => {
+                let call =
+                    Call { client, id, asked: Asked::Request, sent: now, timeout: milliseconds(timeout_ms) };
+                self.call(call, |guest, number| guest.request(number, &topic, &body));
+            }
+            Request::List | Request::Evict { .. } => {}
+        }
+    }
+
+    fn call(&mut self, mut call: Call, send: impl FnOnce(&mut Guest, u64) -> Result<(), GuestSendError>) {
+        let Some(guest) = &mut self.guest else { return self.reply_no_guest(call.client, call.id) };
+        if self.calls.is_full() {
+            let text = format_args!("{} pings and requests wait for the host already", calls::MOST);
+            return self.reply_to(&call, &Response::failed(call.id, Code::Refused, text), &[]);
+        }
+        let number = self.calls.next_number();
+        call.sent = Instant::now();
+        match send(guest, number) {
+            Ok(()) => self.calls.insert(number, call),
+            Err(error) => {
+                let response = self.send_failed(call.id, &error.into());
+                self.reply_to(&call, &response, &[]);
+            }
+        }
+    }
+
+    /// Answers all calls: there is nobody any more who would.
+    pub(super) fn give_up_calls(&mut self, reason: &str) {
+        for call in self.calls.give_up() {
+            let text = format_args!("detached before the host answered: {reason}");
+            self.reply_to(&call, &Response::failed(call.id, Code::Failure, text), &[]);
+        }
+    }
+
+    pub(super) fn reply_pong(&mut self, call: &Call, round_trip: Duration) {
+        let round_trip_ns = u64::try_from(round_trip.as_nanos()).unwrap_or(u64::MAX);
+        self.reply_to(call, &Response::carrying(call.id, &Pong { round_trip_ns }), &[]);
+    }
+
+    pub(super) fn reply_response(&mut self, call: &Call, outcome: Outcome, payload: &[u8]) {
+        let failed = |code, text: &str| Response::failed(call.id, code, text);
+        match outcome {
+            Outcome::Ok => self.reply_to(call, &Response::done(call.id), payload),
+            Outcome::NoHandler => {
+                self.reply_to(call, &failed(Code::Refused, "nobody on the host serves that topic"), &[]);
+            }
+            Outcome::Failed => {
+                let why = String::from_utf8_lossy(payload);
+                let text = format!("the host failed to answer: {}", printable(&why));
+                self.reply_to(call, &failed(Code::Failure, &text), &[]);
+            }
+            Outcome::Unknown(status) => {
+                let text = format!("the host answered with status {status} of a newer version");
+                self.reply_to(call, &failed(Code::Failure, &text), payload);
+            }
+        }
+    }
+
+    fn reply_ended(&mut self, ended: &Ended) {
+        let response = match &ended.result {
+            Ok(message) => Response::carrying(ended.id, &Sent { message: *message }),
+            Err(failure) => self.send_failed(ended.id, failure),
+        };
+        self.reply(ended.client, &response, &[]);
+    }
+
+    fn send_failed(&self, id: u64, failure: &SendFailure) -> Response {
+        let code = match failure {
+            SendFailure::Link(GuestSendError::Send(SendError::NotAttached)) => {
+                let text = format_args!("not connected to the host: {}", self.waits_for());
+                return Response::failed(id, Code::Negative, text);
+            }
+            SendFailure::Link(
+                GuestSendError::Topic(_) | GuestSendError::Send(SendError::TooLarge { .. }),
+            ) => Code::BadInput,
+            SendFailure::Link(GuestSendError::Send(SendError::Full { .. })) | SendFailure::Behind { .. } => {
+                Code::Refused
+            }
+            SendFailure::Link(GuestSendError::Send(SendError::Fault(_))) => Code::Failure,
+        };
+        Response::failed(id, code, failure)
+    }
+
+    fn reply_no_guest(&mut self, client: ClientId, id: u64) {
+        let text = format_args!("not connected to the host: {}", self.waits_for());
+        let response = Response::failed(id, Code::Negative, text);
+        self.reply(client, &response, &[]);
+    }
+
+    fn reply_to(&mut self, call: &Call, response: &Response, body: &[u8]) {
+        self.reply(call.client, response, body);
+    }
+
+    fn reply(&mut self, client: ClientId, response: &Response, body: &[u8]) {
+        if let Some(server) = &mut self.server {
+            server.reply(client, response, body);
+        }
+    }
+
+    /// What it waits for, when it isn't attached.
+    pub(super) fn waits_for(&self) -> String {
+        match &self.guest {
+            None => self.no_guest.clone(),
+            Some(guest) => {
+                guest.waiting().map_or_else(|| "joining".to_owned(), |waiting| waiting.to_string())
+            }
+        }
+    }
+}
+
+/// The answer to what the agent never does, or to a request that names a guest.
+fn unservable(id: u64, request: &Request) -> Option<Response> {
+    let target = match request {
+        Request::Status => return None,
+        Request::List | Request::Evict { .. } => {
+            let text = "this is the agent of one guest, which knows only its host: ask ivringd for that";
+            return Some(Response::failed(id, Code::Refused, text));
+        }
+        Request::Ping { target, .. }
+        | Request::Send { target, .. }
+        | Request::Request { target, .. }
+        | Request::Listen { target, .. } => target,
+    };
+    (*target != Target::default()).then(|| {
+        let text =
+            "this is the agent of one guest, and there is only its host: leave `guest` and `region` out";
+        Response::failed(id, Code::Usage, text)
+    })
+}
+
+fn milliseconds(count: u32) -> Duration {
+    Duration::from_millis(count.into())
+}

@@ -1,0 +1,159 @@
+//! The agent as a process, in a directory of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A directory with a region's file and an agent's socket, and the agent's commands.
+pub struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        Place { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn region(&self) -> PathBuf {
+        self.path().join("region")
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.path().join("agent.sock")
+    }
+
+    /// `ivring-agent run`, as the guest number `id`.
+    pub fn run(&self, id: u64, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ivring-agent"));
+        command.arg("run").arg("--region").arg(self.region());
+        command.arg("--id").arg(uuid(id)).args(["--name", &format!("guest{id}")]).args(more);
+        command.arg("--socket").arg(if id == 1 { self.socket() } else { self.path().join(id.to_string()) });
+        command
+    }
+
+    /// Starts the agent as guest number 1.
+    pub fn start(&self) -> Agent {
+        Agent::start(self.run(1, &[]))
+    }
+
+    /// Another command of the agent, on its socket.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ivring-agent"));
+        command.args(arguments).arg("--socket").arg(self.socket()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs another command of the agent to its end.
+    pub fn ask(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What `status --json` prints, and its exit code.
+    pub fn status(&self) -> (Option<i32>, serde_json::Value) {
+        let output = self.ask(&["status", "--json"]);
+        (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+    }
+}
+
+pub fn uuid(id: u64) -> String {
+    format!("6b7c1f2e-0000-4000-8000-{id:012}")
+}
+
+pub fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+pub fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// A process whose lines are read as they come; killed when dropped.
+pub struct Agent {
+    child: Child,
+    lines: Receiver<String>,
+    /// The lines that were read.
+    pub seen: Vec<String>,
+}
+
+impl Agent {
+    /// Starts it and reads what it logs.
+    pub fn start(mut command: Command) -> Agent {
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = lines_of(child.stderr.take().unwrap());
+        Agent { child, lines, seen: Vec::new() }
+    }
+
+    /// Starts it and reads what it prints.
+    pub fn start_reading_output(mut command: Command) -> Agent {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = lines_of(child.stdout.take().unwrap());
+        Agent { child, lines, seen: Vec::new() }
+    }
+
+    /// Waits for a line that has `text` in it.
+    pub fn line_with(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("no line with '{text}' but {:#?}", self.seen);
+            };
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                self.seen.extend(self.lines.iter());
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("it goes on; {:#?}", self.seen);
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines_of(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (tell, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if tell.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
