@@ -95,7 +95,7 @@ fn a_session_with_a_message_each_way() {
     let mut host_dice = || host_words.next().unwrap();
     let mut guest_dice = || guest_words.next().unwrap();
     HostPulse::start(&memory, &geometry, now, &mut host_dice);
-    let mut host = HostEnd::recover(memory.clone(), &geometry, 1, now, STALE).unwrap();
+    let mut host = HostEnd::recover(memory.clone(), &geometry, 1, now, STALE, None).unwrap();
     let JoinRequest { identity, boot, name, .. } = request();
     let options = GuestOptions { identity, boot, name, stale_after: STALE };
     let mut guest = GuestEnd::new(memory.clone(), options);

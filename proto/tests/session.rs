@@ -11,7 +11,7 @@ use ivring_proto::link::{
     Waiting,
 };
 use ivring_proto::memory::{HeapMemory, Memory};
-use ivring_proto::session::{CloseReason, HostPulse, Identity, Phase, Port, Refusal, Text, Uuid};
+use ivring_proto::session::{Binding, CloseReason, HostPulse, Identity, Phase, Port, Refusal, Text, Uuid};
 use std::time::Duration;
 
 const STALE: Duration = Duration::from_secs(5);
@@ -45,6 +45,8 @@ struct World {
     dice: Dice,
     buffer: Vec<u8>,
     host: Option<Host>,
+    /// What every channel's host remembers at its next start.
+    remembered: Option<Binding>,
 }
 
 impl World {
@@ -73,13 +75,24 @@ impl World {
             dice: Dice(1),
             buffer: vec![0; 1 << 20],
             host: None,
+            remembered: None,
         }
     }
 
     fn start_host(&mut self) {
         let geometry = self.superblock.geometry;
         let ends = (0..geometry.channels())
-            .map(|index| HostEnd::recover(self.memory.clone(), &geometry, index, self.now, STALE).unwrap())
+            .map(|index| {
+                HostEnd::recover(
+                    self.memory.clone(),
+                    &geometry,
+                    index,
+                    self.now,
+                    STALE,
+                    self.remembered.as_ref(),
+                )
+                .unwrap()
+            })
             .collect();
         self.host = Some(Host {
             ends,
@@ -427,6 +440,42 @@ fn a_new_daemon_takes_sessions_over_and_nothing_is_lost() {
     assert!(guest.events.contains(&GuestEvent::HostStale), "{:?}", guest.events);
     assert!(guest.events.contains(&GuestEvent::HostRestarted), "{:?}", guest.events);
     assert_eq!(guest.events.iter().filter(|event| matches!(event, GuestEvent::Attached { .. })).count(), 1);
+}
+
+#[test]
+fn a_scribbled_directory_costs_nothing_when_the_host_remembers() {
+    let mut world = World::new(1);
+    world.start_host();
+    let mut guest = world.guest(1, 11);
+    world.settle(&mut [&mut guest]);
+    world.remembered = world.host().ends[0].channel().binding().copied();
+    world.host = None;
+    let entry = world.superblock.geometry.channel(0).unwrap().entry;
+    for at in (entry..entry + 128).step_by(8) {
+        world.memory.store(at, 0x5555_5555_5555_5555);
+    }
+    world.start_host();
+    guest.send("sent meanwhile");
+    world.settle(&mut [&mut guest]);
+    world.send_to(0, "still here");
+    world.settle(&mut [&mut guest]);
+    assert_eq!(guest.texts(), ["still here"]);
+    assert_eq!(world.host().received, [(0, "sent meanwhile".to_owned(), false)]);
+    assert!(!guest.events.iter().any(|event| matches!(event, GuestEvent::Detached(_))), "{:?}", guest.events);
+}
+
+#[test]
+fn what_the_host_remembers_of_a_guest_that_left_is_not_believed() {
+    let mut world = World::new(1);
+    world.start_host();
+    let mut guest = world.guest(1, 11);
+    world.settle(&mut [&mut guest]);
+    world.remembered = world.host().ends[0].channel().binding().copied();
+    guest.end.bye();
+    world.settle(&mut []);
+    world.host = None;
+    world.start_host();
+    assert_eq!(world.host().ends[0].channel().phase(), Phase::Free);
 }
 
 #[test]

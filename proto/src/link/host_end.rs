@@ -99,15 +99,17 @@ impl<M: Memory + Clone> HostEnd<M> {
     /// Takes over a channel as it is in the region; `None` past the last channel.
     ///
     /// A session that an earlier host left goes on. One whose rings make no sense is closed, and its guest joins anew.
+    /// `remembered` is what the host knows of the session from outside the region, see [`Channel::recover`].
     pub fn recover(
         memory: M,
         geometry: &Geometry,
         index: u64,
         now: Duration,
         stale_after: Duration,
+        remembered: Option<&Binding>,
     ) -> Option<Self> {
         let place = geometry.channel(index)?;
-        let channel = Channel::recover(&memory, place, now, stale_after);
+        let channel = Channel::recover(&memory, place, now, stale_after, remembered);
         let sane = |position: u64| {
             if position.is_multiple_of(8) && position < MAX_POSITION {
                 position

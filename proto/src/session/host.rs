@@ -135,6 +135,34 @@ pub struct Binding {
     pub features: u64,
 }
 
+impl Binding {
+    fn entry(&self, state: ChannelState, starts: Starts) -> Entry {
+        Entry {
+            state,
+            nonce: self.nonce,
+            salt: starts.salt,
+            to_guest_salt: starts.to_guest_salt,
+            to_host_start: starts.to_host,
+            to_guest_start: starts.to_guest,
+            uuid: self.identity.uuid,
+            boot: self.boot,
+            version: self.version,
+            features: self.features,
+        }
+    }
+
+    fn is_echoed_by(&self, entry: &Entry) -> bool {
+        let starts = Starts {
+            to_host: entry.to_host_start,
+            to_guest: entry.to_guest_start,
+            salt: self.salt,
+            to_guest_salt: self.to_guest_salt,
+        };
+        self.entry(entry.state, starts) == *entry
+            && !matches!(entry.state, ChannelState::Free | ChannelState::Unknown(_))
+    }
+}
+
 /// Where a channel is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -278,9 +306,25 @@ impl Channel {
 
     /// A channel as an earlier host left it in the directory. Anything that makes no sense is a free channel: any guest
     /// could have written there.
-    pub fn recover<M: Memory>(memory: &M, place: ChannelPlace, now: Duration, stale_after: Duration) -> Self {
+    ///
+    /// `remembered` is the session that the host knows of from elsewhere. Where the directory says something else, and
+    /// the guest's own words still confirm it and do not say good-bye, the directory was scribbled over and is mended.
+    pub fn recover<M: Memory>(
+        memory: &M,
+        place: ChannelPlace,
+        now: Duration,
+        stale_after: Duration,
+        remembered: Option<&Binding>,
+    ) -> Self {
         let mut channel = Channel::free(place, stale_after);
         let entry = read_entry(memory, place.entry);
+        if let Some(binding) = remembered
+            && !binding.is_echoed_by(&entry)
+            && channel.is_confirmed(memory, binding)
+        {
+            channel.mend(memory, binding, now);
+            return channel;
+        }
         let text = place.host_control + word::TEXT;
         let port = Port::from_text(Text::<PORT_LEN>::read(memory, text + word::PORT));
         let phase = match entry.state {
@@ -310,6 +354,30 @@ impl Channel {
         });
         channel.watch = Watch::start(channel.heartbeat(memory), now, stale_after);
         channel
+    }
+
+    /// Whether the guest's own words say that this session goes on.
+    fn is_confirmed<M: Memory>(&self, memory: &M, binding: &Binding) -> bool {
+        memory.load_acquire(self.session() + word::CONFIRM) == binding.nonce ^ binding.salt
+            && memory.load(self.session() + word::BYE) != binding.nonce
+    }
+
+    /// Writes the directory anew for a session that goes on. The positions in it are of no more use: both sides have
+    /// started.
+    fn mend<M: Memory>(&mut self, memory: &M, binding: &Binding, now: Duration) {
+        self.write_names(memory, binding);
+        let starts =
+            Starts { to_host: 0, to_guest: 0, salt: binding.salt, to_guest_salt: binding.to_guest_salt };
+        write_echo(memory, self.place.entry, &binding.entry(ChannelState::Attached, starts));
+        self.phase = Phase::Attached;
+        self.binding = Some(*binding);
+        self.watch = Watch::start(self.heartbeat(memory), now, self.stale_after);
+    }
+
+    fn write_names<M: Memory>(&self, memory: &M, binding: &Binding) {
+        let text = self.place.host_control + word::TEXT;
+        binding.identity.port.text().write(memory, text + word::PORT);
+        binding.name.write(memory, text + word::NAME);
     }
 
     /// Where it lies.
@@ -360,22 +428,8 @@ impl Channel {
             version,
             features: 0,
         };
-        let text = self.place.host_control + word::TEXT;
-        binding.identity.port.text().write(memory, text + word::PORT);
-        binding.name.write(memory, text + word::NAME);
-        let entry = Entry {
-            state: ChannelState::Offered,
-            nonce: binding.nonce,
-            salt: binding.salt,
-            to_guest_salt: binding.to_guest_salt,
-            to_host_start: starts.to_host,
-            to_guest_start: starts.to_guest,
-            uuid: binding.identity.uuid,
-            boot: binding.boot,
-            version,
-            features: binding.features,
-        };
-        write_echo(memory, self.place.entry, &entry);
+        self.write_names(memory, &binding);
+        write_echo(memory, self.place.entry, &binding.entry(ChannelState::Offered, starts));
         self.phase = Phase::Offered;
         self.binding = Some(binding);
         self.challenge = None;
