@@ -35,15 +35,26 @@ impl Artifacts {
     /// [`Error::Failed`] if one does not compile.
     pub fn build() -> Result<Self, Error> {
         let host = build(&["-p", "ivring-host", "--bins", "--release"], &[])?;
-        let agent =
-            ["-p", "ivring-guest", "--bin", "ivring-agent", "--profile", "agent", "--target", AGENT_TARGET];
-        let guest = build(&agent, &["-Ctarget-feature=+crt-static"])?;
         Ok(Self {
             ivringd: find(&host, "ivringd")?,
             ivring: find(&host, "ivring")?,
-            agent: find(&guest, "ivring-agent")?,
+            agent: build_static("ivring-guest", "ivring-agent")?,
         })
     }
+}
+
+/// Builds `ivring-witness`, statically linked, for host and guests, or finds it up to date.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if it does not compile.
+pub fn build_witness() -> Result<PathBuf, Error> {
+    build_static("ivring-lab", "ivring-witness")
+}
+
+fn build_static(package: &str, program: &str) -> Result<PathBuf, Error> {
+    let arguments = ["-p", package, "--bin", program, "--profile", "agent", "--target", AGENT_TARGET];
+    find(&build(&arguments, &["-Ctarget-feature=+crt-static"])?, program)
 }
 
 fn build(arguments: &[&str], flags: &[&str]) -> Result<Vec<PathBuf>, Error> {

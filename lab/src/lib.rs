@@ -34,10 +34,11 @@ mod qemu;
 mod qmp;
 mod shell;
 pub mod verify;
+pub mod witness;
 mod workspace;
 
 pub use accelerator::Accelerator;
-pub use artifacts::Artifacts;
+pub use artifacts::{Artifacts, build_witness};
 pub use error::Error;
 pub use guest::{BOOT_LIMIT, Booting, Guest};
 pub use lab::{Lab, Plan};

@@ -1,0 +1,72 @@
+//! How far a witness is with its messages to one peer.
+
+use std::io;
+
+use super::journal::{Journal, Line};
+use super::message::{Message, TOPIC};
+
+/// What became of an attempt to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// Published.
+    Sent,
+    /// Not now: the ring is full, or there is no session.
+    NotNow,
+}
+
+/// Messages to one peer.
+#[derive(Debug)]
+pub(super) struct Sending {
+    peer: String,
+    next: u64,
+    count: u64,
+    /// The message that did not fit, so that it is not made again at each try.
+    waiting: Option<Vec<u8>>,
+}
+
+impl Sending {
+    /// `count` messages to `peer`.
+    pub(super) fn new(peer: &str, count: u64) -> Self {
+        Self { peer: peer.to_owned(), next: 0, count, waiting: None }
+    }
+
+    /// Sends the next message by `send`, which gets topic and payload, and notes it. True when one was sent.
+    pub(super) fn step(
+        &mut self,
+        journal: &mut Journal,
+        max: usize,
+        send: impl FnOnce(&str, &[u8]) -> io::Result<Attempt>,
+    ) -> io::Result<bool> {
+        // No room for any message: not attached.
+        if self.next == self.count || max == 0 {
+            return Ok(false);
+        }
+        let message = Message { life: journal.life(), number: self.next };
+        let payload = self.waiting.take().unwrap_or_else(|| message.payload(max));
+        if send(TOPIC, &payload)? == Attempt::NotNow {
+            self.waiting = Some(payload);
+            return Ok(false);
+        }
+        journal.write(&Line::Sent { peer: self.peer.clone(), number: self.next })?;
+        self.next += 1;
+        Ok(true)
+    }
+}
+
+/// Checks a message and notes it.
+pub(super) fn receive(
+    journal: &mut Journal,
+    peer: &str,
+    topic: &str,
+    payload: &[u8],
+    again: bool,
+) -> io::Result<()> {
+    let peer = peer.to_owned();
+    if topic != TOPIC {
+        return journal.write(&Line::Damaged { peer, what: format!("a message on topic {topic:?}") });
+    }
+    journal.write(&match Message::check(payload) {
+        Ok(Message { life, number }) => Line::Received { peer, life, number, again },
+        Err(damage) => Line::Damaged { peer, what: damage.to_string() },
+    })
+}
