@@ -1,11 +1,11 @@
 //! What the benchmarks measure: messages from one thread to another over a ring on the heap, each of them checked.
 
 use std::{
-    hint::spin_loop,
     thread,
     time::{Duration, Instant},
 };
 
+use crossbeam_utils::Backoff;
 use ivring_proto::{
     layout::RingPlace,
     memory::HeapMemory,
@@ -19,7 +19,8 @@ const PLACE: RingPlace = RingPlace { producer: 0, consumer: 128, data: 256, capa
 const SIZE: usize = 256 + 256 * 1024;
 
 /// Sends `messages` of `length` bytes in batches of `batch` to another thread, which copies out and checks every one.
-/// Returns the time from the first message sent to the last one checked.
+/// Returns the time from the first message sent to the last one checked. Both sides spin, then yield: with fewer free cores
+/// than threads, spinning alone would measure the scheduler.
 ///
 /// # Panics
 ///
@@ -34,10 +35,11 @@ pub fn one_way(messages: u64, length: usize, batch: u64) -> Duration {
         let receiver = scope.spawn(move || {
             let mut buffer = vec![0; length];
             for number in 0..messages {
+                let waiting = Backoff::new();
                 let record = loop {
                     match consumer.peek().expect("the sender is correct") {
                         Some(record) => break record,
-                        None => spin_loop(),
+                        None => waiting.snooze(),
                     }
                 };
                 assert_eq!(record.length(), length, "message {number}");
@@ -56,12 +58,13 @@ pub fn one_way(messages: u64, length: usize, batch: u64) -> Duration {
         for number in 0..messages {
             payload[..8].copy_from_slice(&number.to_le_bytes());
             payload[length - 8..].copy_from_slice(&number.to_le_bytes());
+            let waiting = Backoff::new();
             while let Err(error) = producer.push(2, Class::Message, &[&payload]) {
                 assert!(
                     matches!(error, PushError::Full { .. }) && !receiver.is_finished(),
                     "message {number}: {error}"
                 );
-                spin_loop();
+                waiting.snooze();
             }
             if (number + 1) % batch == 0 {
                 producer.flush();
