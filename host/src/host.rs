@@ -51,6 +51,8 @@ pub struct GuestInfo {
     pub silent_for: Duration,
     /// What passed through, seen from the host.
     pub counters: Counters,
+    /// Bytes that topic and payload of a message to it may have together; 0 when it is not attached.
+    pub max_message: usize,
 }
 
 /// One region with all its guests. Nothing here blocks but [`wait`](Self::wait).
@@ -66,6 +68,7 @@ pub struct Host {
     next_look: Duration,
     next_check: Duration,
     sightings: Sightings,
+    last_sight: Option<Duration>,
     turn: (usize, u32),
     ladder: Ladder,
     lost: bool,
@@ -89,7 +92,9 @@ impl Host {
         let geometry = region.superblock.geometry;
         let now = Duration::ZERO;
         let ends = (0..geometry.channels())
-            .filter_map(|index| HostEnd::recover(memory.clone(), &geometry, index, now, options.stale_after))
+            .filter_map(|index| {
+                HostEnd::recover(memory.clone(), &geometry, index, now, options.stale_after, None)
+            })
             .collect();
         // Half a ring is the largest record, whatever the guest writes.
         let largest = usize::try_from(geometry.to_host() / 2).unwrap_or(usize::MAX);
@@ -103,12 +108,13 @@ impl Host {
             next_look: now,
             next_check: now,
             sightings: Sightings::default(),
+            last_sight: None,
             turn: (0, 0),
             ladder: Ladder::new(options.profile),
             lost: false,
             region,
         };
-        host.sight();
+        host.sight(now);
         Ok(host)
     }
 
@@ -145,6 +151,7 @@ impl Host {
                 liveness: channel.liveness(),
                 silent_for: channel.silent_for(),
                 counters: end.counters(),
+                max_message: end.max_payload(0),
             })
         };
         self.ends.iter().enumerate().filter_map(info).collect()
@@ -163,7 +170,7 @@ impl Host {
             self.next_look = now + LOOK;
             self.look(now);
         }
-        self.queue.pop_front().or_else(|| self.receive(now))
+        self.queue.pop_front().or_else(|| self.receive())
     }
 
     /// Waits for the next event, at most for `timeout`. Waits as the options' profile says.
@@ -197,7 +204,7 @@ impl Host {
         }
         for index in 0..self.ends.len() {
             while let Some(event) = self.ends[index].poll(now, &mut entropy) {
-                self.take_note(index, event);
+                self.take_note(index, event, now);
             }
         }
         if now >= self.next_check {
@@ -207,7 +214,7 @@ impl Host {
         }
     }
 
-    fn take_note(&mut self, index: usize, event: HostEvent) {
+    fn take_note(&mut self, index: usize, event: HostEvent, now: Duration) {
         let binding = self.ends[index].channel().binding().copied();
         let event = match (event, binding) {
             (HostEvent::Detached { binding, reason }, _) => {
@@ -219,7 +226,7 @@ impl Host {
                 refused_event(request.identity, request.name.as_str(), refusal)
             }
             (HostEvent::Attached { resumed }, Some(binding)) => {
-                self.sight();
+                self.sight(now);
                 Event::Attached {
                     guest: binding.identity,
                     name: binding.name.as_str().to_owned(),
@@ -243,7 +250,13 @@ impl Host {
     }
 
     /// Notes which virtual machines map the region; only of one that was seen can it be said that it is gone.
-    fn sight(&mut self) {
+    ///
+    /// At most once a beat: a guest that joins over and over must not make the host look over and over.
+    fn sight(&mut self, now: Duration) {
+        if self.last_sight.is_some_and(|last| now.saturating_sub(last) < BEAT) {
+            return;
+        }
+        self.last_sight = Some(now);
         if let Ok(scan) = Mappers::scan(&self.region.file) {
             self.sightings.note(&scan);
         }
@@ -269,12 +282,12 @@ impl Host {
         }
     }
 
-    fn receive(&mut self, now: Duration) -> Option<Event> {
+    fn receive(&mut self) -> Option<Event> {
         for _ in 0..self.ends.len() {
             let (index, taken) = self.turn;
             let end = &mut self.ends[index];
             let guest = end.channel().binding().map(|binding| binding.identity);
-            let found = match (end.receive(now, &mut self.buffer), guest) {
+            let found = match (end.receive(&mut self.buffer), guest) {
                 (Ok(Some(received)), Some(guest)) => Some(received_event(guest, &received)),
                 (Err(error), Some(guest)) => Some(Event::Fault { guest, error }),
                 _ => None,
@@ -392,6 +405,16 @@ impl Host {
         self.end_of(guest).map_or(0, |end| end.max_payload(topic.len()))
     }
 
+    /// Bytes free in the ring to this guest, for records with their headers; 0 when it is not attached. More than
+    /// before is the occasion to try again what was refused as full.
+    pub fn room(&mut self, guest: &Identity) -> u64 {
+        let Some(link) = self.end_of(guest).and_then(HostEnd::link) else { return 0 };
+        let tx = link.tx();
+        // A broken ring counts as empty, so that somebody tries to send and it is noticed.
+        let used = tx.used().unwrap_or(0);
+        tx.capacity().saturating_sub(used)
+    }
+
     /// Takes the channel away from a guest, when it has one. What it had published is received first; the guest reads
     /// why, and asks again after a while.
     pub fn evict(&mut self, guest: &Identity) -> bool {
@@ -400,19 +423,18 @@ impl Host {
         true
     }
 
-    /// Leaves the region: tells the guests, keeps their sessions and what is in the rings for the next host. Messages that
-    /// guests had published are received first, as long as `receive` is given them; at most for `patience`.
+    /// Leaves the region: tells the guests, and keeps their sessions and what is in the rings for the next host. Then
+    /// `receive` is given what guests have published already, until there is no more or `patience` is over.
     pub fn leave(mut self, patience: Duration, mut receive: impl FnMut(Event)) {
         if self.lost {
             return;
         }
         self.pulse.leave(&self.region.memory);
         let deadline = Instant::now() + patience;
-        while let Some(event) = self.poll() {
+        while Instant::now() < deadline
+            && let Some(event) = self.poll()
+        {
             receive(event);
-            if Instant::now() >= deadline {
-                break;
-            }
         }
         for link in self.ends.iter_mut().filter_map(HostEnd::link) {
             link.ack();

@@ -7,6 +7,8 @@ mod event;
 #[cfg(test)]
 mod help_examples;
 mod host;
+mod listing;
+mod log;
 pub mod mappers;
 mod options;
 mod region;

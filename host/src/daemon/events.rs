@@ -1,0 +1,231 @@
+//! What guests do: told to those who listen, answered, logged.
+
+use std::time::Instant;
+
+use ivring_proto::control::{Code, Event as ControlEvent, Pong, Response};
+use ivring_proto::link::{SendError, Status};
+use ivring_proto::session::{Identity, printable};
+use serde::Serialize;
+
+use super::expected::{Asked, Waiter};
+use super::log_limit::Kind;
+use super::regions::RegionId;
+use super::requests::RequestError;
+use super::serve::Daemon;
+use crate::Event;
+use crate::region_file::RegionLost;
+
+/// Answers with what was asked.
+const ECHO: &str = "ivring.echo";
+/// Answers with [`Info`] as JSON.
+const INFO: &str = "ivring.info";
+
+/// What a guest that asks for `ivring.info` reads.
+#[derive(Debug, Serialize)]
+struct Info<'a> {
+    version: &'a str,
+    region: &'a str,
+    uptime_ms: u128,
+}
+
+/// Writes a line about a guest, if that guest has not filled the log already.
+macro_rules! log {
+    ($level:ident, $daemon:expr, $guest:expr, $kind:expr, $($text:tt)+) => {
+        if let Some(suppressed) = $daemon.limit.allows($guest, $kind, Instant::now()) {
+            tracing::$level!("{}{suppressed}", format_args!($($text)+));
+        }
+    };
+}
+
+impl Daemon {
+    /// Deals with one event of the region at `index`; returns why that region is to be closed, if it is.
+    pub(super) fn take_event(&mut self, index: usize, event: Event) -> Option<RegionLost> {
+        let region = self.regions.all()[index].id;
+        match event {
+            Event::Message { guest, topic, payload, id, redelivered } => {
+                self.tell_message(index, &guest, topic, &payload, id, redelivered);
+            }
+            Event::Request { guest, id, topic, payload } => self.answer(index, &guest, id, &topic, &payload),
+            Event::Response { guest, id, status, payload } => {
+                if let Some(waiter) = self.expected.answered(id, region, &guest) {
+                    self.pass_on(waiter, status, &payload);
+                }
+            }
+            Event::Pong { guest, id } => self.measure(region, &guest, id),
+            Event::Attached { guest, name, channel, resumed } => {
+                let how = if resumed { "again, both rings go on" } else { "anew" };
+                log!(
+                    info,
+                    self,
+                    Some(&guest),
+                    Kind::Attached,
+                    "{} attached to channel {channel}, {how}",
+                    shown(&guest, &name)
+                );
+                self.regions.all_mut()[index].attached(&guest, &name);
+                self.tell(index, &guest, |region, from| ControlEvent::Attached { region, from });
+            }
+            Event::Detached { guest, name, reason } => {
+                log!(info, self, Some(&guest), Kind::Detached, "{} detached: {reason}", shown(&guest, &name));
+                let reason = reason.to_string();
+                self.tell(index, &guest, |region, from| ControlEvent::Detached { region, from, reason });
+                self.regions.all_mut()[index].detached(&guest);
+                for waiter in self.expected.of_guest(region, &guest) {
+                    self.give_up(waiter);
+                }
+            }
+            Event::Lost(lost) => return Some(lost),
+            event => self.log_only(index, event),
+        }
+        None
+    }
+
+    /// Events of which only the log hears.
+    fn log_only(&mut self, index: usize, event: Event) {
+        let served = &self.regions.all()[index];
+        let name = |guest: &Identity| shown(guest, &served.who(guest).name);
+        match event {
+            Event::Stale { guest } => {
+                log!(warn, self, Some(&guest), Kind::Stale, "{} is silent: paused, or gone", name(&guest));
+            }
+            Event::Back { guest } => {
+                log!(info, self, Some(&guest), Kind::Back, "{} is back", name(&guest));
+            }
+            Event::Undelivered { guest, what } => {
+                log!(
+                    warn,
+                    self,
+                    Some(&guest),
+                    Kind::Undelivered,
+                    "{} never received {} messages, the first is {}",
+                    name(&guest),
+                    what.count,
+                    what.first
+                );
+            }
+            Event::Refused { guest, name, refusal } => {
+                log!(
+                    warn,
+                    self,
+                    Some(&guest),
+                    Kind::Refused,
+                    "{} is refused: {refusal}",
+                    shown(&guest, &name)
+                );
+            }
+            Event::Fault { guest, error } => {
+                log!(error, self, Some(&guest), Kind::Fault, "{} broke its ring: {error}", name(&guest));
+            }
+            Event::SecondWriter(second) => {
+                log!(error, self, None, Kind::SecondWriter, "region {}: {second}", served.name);
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_message(
+        &mut self,
+        index: usize,
+        guest: &Identity,
+        topic: String,
+        payload: &[u8],
+        message: u64,
+        redelivered: bool,
+    ) {
+        let told = self.server.has_listeners().then(|| {
+            let served = &self.regions.all()[index];
+            let (region, from) = (served.name.clone(), Some(served.who(guest)));
+            self.server.publish(&ControlEvent::Message { region, from, topic, message, redelivered }, payload)
+        });
+        match told {
+            // Before the ring is told that it is done with: what a killed daemon leaves is delivered again by the next.
+            Some(Ok(1..)) => self.server.flush(),
+            Some(Ok(0)) | None => self.unheard += 1,
+            Some(Err(error)) => {
+                self.unheard += 1;
+                log!(warn, self, Some(guest), Kind::Answer, "a message of {guest} reaches nobody: {error}");
+            }
+        }
+    }
+
+    /// Tells what is no message.
+    fn tell(
+        &mut self,
+        index: usize,
+        guest: &Identity,
+        event: impl FnOnce(String, Option<ivring_proto::control::GuestIdentity>) -> ControlEvent,
+    ) {
+        if self.server.has_listeners() {
+            let served = &self.regions.all()[index];
+            let event = event(served.name.clone(), Some(served.who(guest)));
+            // Names and reasons have bounded lengths, far below a frame's.
+            let _ = self.server.publish(&event, &[]);
+        }
+    }
+
+    /// Answers a guest's request to the host.
+    fn answer(&mut self, index: usize, guest: &Identity, id: u64, topic: &str, payload: &[u8]) {
+        let uptime_ms = self.started.elapsed().as_millis();
+        let served = &mut self.regions.all_mut()[index];
+        let answered = match topic {
+            ECHO => served.host.respond(guest, id, Status::Ok, payload),
+            INFO => {
+                let info = Info { version: env!("CARGO_PKG_VERSION"), region: &served.name, uptime_ms };
+                let text = serde_json::to_vec(&info).unwrap_or_default();
+                served.host.respond(guest, id, Status::Ok, &text)
+            }
+            _ => served.host.respond(guest, id, Status::NoHandler, &[]),
+        };
+        let answered = match answered {
+            // The rings can be of two sizes.
+            Err(error @ SendError::TooLarge { .. }) => {
+                served.host.respond(guest, id, Status::Failed, error.to_string().as_bytes())
+            }
+            other => other,
+        };
+        if let Err(error) = answered {
+            log!(warn, self, Some(guest), Kind::Answer, "a request of {guest} is not answered: {error}");
+        }
+    }
+
+    /// Answers a client with a guest's answer.
+    fn pass_on(&mut self, waiter: Waiter, status: Status, payload: &[u8]) {
+        let Waiter { client, id, shown: guest, asked, .. } = waiter;
+        let Asked::Request { topic } = asked else { return };
+        let error = match status {
+            Status::Ok => {
+                self.server.reply(client, &Response::done(id), payload);
+                return;
+            }
+            Status::NoHandler => RequestError::NoHandler { guest, topic },
+            Status::Failed => {
+                RequestError::Failed { guest, text: String::from_utf8_lossy(payload).into_owned() }
+            }
+            Status::Unknown(code) => {
+                RequestError::Failed { guest, text: format!("status {code} of a newer version") }
+            }
+        };
+        self.server.reply(client, &error.response(id), &[]);
+    }
+
+    fn measure(&mut self, region: RegionId, guest: &Identity, number: u64) {
+        let now = Instant::now();
+        let Some(waiter) = self.expected.answered(number, region, guest) else { return };
+        let response = match waiter.asked {
+            Asked::Ping { sent } => {
+                let round_trip_ns = u64::try_from(now.duration_since(sent).as_nanos()).unwrap_or(u64::MAX);
+                Response::carrying(waiter.id, &Pong { round_trip_ns })
+            }
+            // Only a broken guest answers a request with a pong.
+            Asked::Request { .. } | Asked::Eviction => {
+                Response::failed(waiter.id, Code::Failure, "the guest answered something else")
+            }
+        };
+        self.server.reply(waiter.client, &response, &[]);
+    }
+}
+
+/// A guest in a line of the log.
+fn shown(guest: &Identity, name: &str) -> String {
+    if name.is_empty() { guest.to_string() } else { format!("{} ({guest})", printable(name)) }
+}

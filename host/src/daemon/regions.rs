@@ -1,0 +1,180 @@
+//! The regions that are served: those named, and those that a pattern finds as they appear.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use ivring_proto::control::GuestIdentity;
+use ivring_proto::session::{Identity, Uuid};
+
+use super::error::DaemonError;
+use super::options::Options;
+use crate::region_file::RegionLost;
+use crate::region_glob::{FoundRegion, RegionGlob};
+use crate::region_name::region_path;
+use crate::{Host, OpenError, listing};
+
+/// Names a region for as long as the daemon lives; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RegionId(u64);
+
+#[cfg(test)]
+impl RegionId {
+    pub(super) fn for_test() -> Self {
+        RegionId(0)
+    }
+}
+
+/// One region.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) id: RegionId,
+    pub(super) host: Host,
+    /// The file's name.
+    pub(super) name: String,
+    /// True when a pattern found it.
+    found: bool,
+    /// Its guests as clients are told of them. At most one a channel.
+    guests: HashMap<Identity, GuestIdentity>,
+}
+
+impl Served {
+    /// Remembers the name that a guest gave itself.
+    pub(super) fn attached(&mut self, guest: &Identity, name: &str) {
+        self.guests.insert(*guest, listing::identity(guest, name));
+    }
+
+    pub(super) fn detached(&mut self, guest: &Identity) {
+        self.guests.remove(guest);
+    }
+
+    /// A guest as clients are told of it.
+    pub(super) fn who(&self, guest: &Identity) -> GuestIdentity {
+        self.guests.get(guest).cloned().unwrap_or_else(|| listing::identity(guest, ""))
+    }
+}
+
+/// All regions.
+#[derive(Debug)]
+pub(super) struct Regions {
+    served: Vec<Served>,
+    globs: Vec<RegionGlob>,
+    /// Files that a pattern found and that could not be opened, with the reason told.
+    failing: BTreeMap<PathBuf, String>,
+    template: crate::Options,
+    last_id: u64,
+}
+
+impl Regions {
+    /// Opens what the command line names, and what its patterns find now.
+    pub(super) fn open(options: &Options) -> Result<Self, DaemonError> {
+        let template = crate::Options {
+            size: options.size,
+            channels: options.channels,
+            profile: options.profile,
+            ..crate::Options::new("")
+        };
+        let mut regions =
+            Regions { served: Vec::new(), globs: Vec::new(), failing: BTreeMap::new(), template, last_id: 0 };
+        for region in &options.region {
+            if RegionGlob::is_pattern(region) {
+                regions.globs.push(RegionGlob::new(region)?);
+                continue;
+            }
+            let path = region_path(region).map_err(OpenError::from)?;
+            if !regions.is_served(&path) {
+                regions.add(region, None)?;
+            }
+        }
+        regions.look_for_new();
+        Ok(regions)
+    }
+
+    fn is_served(&self, path: &Path) -> bool {
+        self.served.iter().any(|served| served.host.path() == path)
+    }
+
+    fn add(&mut self, region: &str, owner: Option<Uuid>) -> Result<(), OpenError> {
+        let found = owner.is_some();
+        // What a pattern found keeps the size it has.
+        let size = self.template.size.filter(|_| !found);
+        let host =
+            Host::open(crate::Options { region: region.to_owned(), owner, size, ..self.template.clone() })?;
+        let path = host.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let geometry = host.geometry();
+        tracing::info!("{}: {} channels in {} bytes", path.display(), geometry.channels(), geometry.size());
+        let sessions = host.guests();
+        if !sessions.is_empty() {
+            tracing::info!("{}: {} sessions of an earlier ivringd go on", path.display(), sessions.len());
+        }
+        self.last_id += 1;
+        let mut served = Served { id: RegionId(self.last_id), host, name, found, guests: HashMap::new() };
+        for info in &sessions {
+            served.attached(&info.identity, &info.name);
+        }
+        self.served.push(served);
+        Ok(())
+    }
+
+    /// Opens regions that have appeared. One that cannot be opened is told once for each reason, and tried again at the
+    /// next call. Meant to be called each second.
+    pub(super) fn look_for_new(&mut self) {
+        let found: Vec<FoundRegion> = self.globs.iter_mut().flat_map(RegionGlob::appeared).collect();
+        let mut failing = BTreeMap::new();
+        for FoundRegion { path, owner } in found {
+            if self.is_served(&path) {
+                continue;
+            }
+            // A pattern is text, and so is what it was joined to; other names it cannot match.
+            let Some(region) = path.to_str() else { continue };
+            if let Err(error) = self.add(region, Some(owner)) {
+                let text = error.to_string();
+                if self.failing.get(&path) != Some(&text) {
+                    tracing::error!("{text}");
+                }
+                self.forget(&path);
+                failing.insert(path, text);
+            }
+        }
+        self.failing = failing;
+    }
+
+    fn forget(&mut self, path: &Path) {
+        for glob in &mut self.globs {
+            glob.forget(path);
+        }
+    }
+
+    /// Closes a region whose file was taken away.
+    ///
+    /// # Errors
+    ///
+    /// When it was the last of those named.
+    pub(super) fn close(&mut self, id: RegionId, lost: &RegionLost) -> Result<(), DaemonError> {
+        let Some(index) = self.served.iter().position(|served| served.id == id) else { return Ok(()) };
+        let served = self.served.remove(index);
+        tracing::error!("{lost}");
+        self.forget(served.host.path());
+        if !served.found && self.served.iter().all(|served| served.found) {
+            return Err(DaemonError::NothingLeft);
+        }
+        Ok(())
+    }
+
+    pub(super) fn all(&self) -> &[Served] {
+        &self.served
+    }
+
+    pub(super) fn all_mut(&mut self) -> &mut [Served] {
+        &mut self.served
+    }
+
+    pub(super) fn get_mut(&mut self, id: RegionId) -> Option<&mut Served> {
+        self.served.iter_mut().find(|served| served.id == id)
+    }
+
+    /// Gives the regions up, to leave them.
+    pub(super) fn take(&mut self) -> Vec<Served> {
+        std::mem::take(&mut self.served)
+    }
+}

@@ -1,0 +1,121 @@
+//! Messages to guests: pushed as they come, published together, retried while they may wait for room.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use ivring_proto::control::{Response, Sent};
+use ivring_proto::link::{ENVELOPE, SendError};
+use ivring_proto::ring::HEADER;
+use ivring_proto::session::{Identity, Phase};
+
+use super::regions::RegionId;
+use super::requests::RequestError;
+use super::roster::Present;
+use super::serve::Daemon;
+use super::waiting_sends::{Queue, WaitingSend};
+use crate::HostSendError;
+
+/// Bytes of a record that are neither topic nor payload.
+const RECORD: usize = ENVELOPE + HEADER as usize;
+
+impl Daemon {
+    /// Pushes a message, or lets it wait for room; the answer comes later then.
+    pub(super) fn send(
+        &mut self,
+        present: &Present,
+        send: WaitingSend,
+    ) -> Result<Option<Response>, RequestError> {
+        let (region, guest) = (present.region, *present.identity());
+        // Those who came first go first.
+        let pushed = if self.waiting.any_for(region, &guest) {
+            Err(HostSendError::Send(self.full(region, &guest, &send)))
+        } else {
+            self.push(region, &guest, &send)
+        };
+        match pushed {
+            Ok(message) => Ok(Some(Response::carrying(send.id, &Sent { message }))),
+            Err(HostSendError::Send(SendError::Full { .. })) if !send.patience.is_zero() => {
+                if !self.waiting.takes(send.body.len()) {
+                    return Err(RequestError::TooManyWait);
+                }
+                let room = self.room(region, &guest);
+                self.waiting.push(region, guest, present.shown(), room, send);
+                Ok(None)
+            }
+            Err(error) => Err(RequestError::of_send(present.shown(), present.info.phase, error)),
+        }
+    }
+
+    /// Pushes a message into the open batch of its guest.
+    fn push(&mut self, region: RegionId, guest: &Identity, send: &WaitingSend) -> Result<u64, HostSendError> {
+        let Some(served) = self.regions.get_mut(region) else {
+            return Err(SendError::NotAttached.into());
+        };
+        let message = served.host.push(guest, &send.topic, &send.body)?;
+        if !self.unflushed.contains(&(region, *guest)) {
+            self.unflushed.push((region, *guest));
+        }
+        Ok(message)
+    }
+
+    fn room(&mut self, region: RegionId, guest: &Identity) -> u64 {
+        self.regions.get_mut(region).map_or(0, |served| served.host.room(guest))
+    }
+
+    /// What a push would say to a message that must not overtake others.
+    fn full(&mut self, region: RegionId, guest: &Identity, send: &WaitingSend) -> SendError {
+        let payload = send.topic.len().saturating_add(send.body.len());
+        let record = payload.saturating_add(RECORD).next_multiple_of(8);
+        SendError::Full { needed: record as u64, free: self.room(region, guest) }
+    }
+
+    /// Tries again what waits for room, where that has changed. Says whether anything was sent.
+    pub(super) fn retry_sends(&mut self) -> bool {
+        let mut queues = self.waiting.take();
+        let mut any = false;
+        for queue in &mut queues {
+            if self.room(queue.region, &queue.guest) != queue.room {
+                any |= self.retry_queue(queue);
+                queue.room = self.room(queue.region, &queue.guest);
+            }
+        }
+        self.waiting.put_back(queues);
+        any
+    }
+
+    fn retry_queue(&mut self, queue: &mut Queue) -> bool {
+        let mut any = false;
+        while let Some(send) = queue.sends.front() {
+            let response = match self.push(queue.region, &queue.guest, send) {
+                Ok(message) => Response::carrying(send.id, &Sent { message }),
+                // A guest that is just restarted may be back in time.
+                Err(HostSendError::Send(SendError::Full { .. } | SendError::NotAttached)) => break,
+                Err(error) => {
+                    RequestError::of_send(queue.shown.clone(), Phase::Attached, error).response(send.id)
+                }
+            };
+            self.server.reply(send.client, &response, &[]);
+            queue.sends.pop_front();
+            any = true;
+        }
+        any
+    }
+
+    /// Answers messages that have waited long enough.
+    pub(super) fn end_sends(&mut self, now: Instant) {
+        let mut queues = self.waiting.take();
+        for queue in &mut queues {
+            let is_over = |send: &WaitingSend| now.duration_since(send.since) >= send.patience;
+            // All of them, not the first only: a later one can have less patience.
+            let (over, left): (VecDeque<_>, VecDeque<_>) =
+                std::mem::take(&mut queue.sends).into_iter().partition(is_over);
+            queue.sends = left;
+            for send in over {
+                let error = self.full(queue.region, &queue.guest, &send);
+                let error = RequestError::of_send(queue.shown.clone(), Phase::Attached, error.into());
+                self.server.reply(send.client, &error.response(send.id), &[]);
+            }
+        }
+        self.waiting.put_back(queues);
+    }
+}

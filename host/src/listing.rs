@@ -1,0 +1,165 @@
+//! What `ivringd` answers to `list` and `status`, as it writes it and `ivring` reads it.
+
+use ivring_proto::control::{Counts, GuestIdentity};
+use ivring_proto::link::Counters;
+use ivring_proto::session::{Liveness, Phase};
+use serde::{Deserialize, Serialize};
+
+use crate::GuestInfo;
+
+/// The answer to `list`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Guests {
+    /// Every guest that has a channel, by region and channel.
+    pub(crate) guests: Vec<Guest>,
+}
+
+/// One guest.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Guest {
+    #[serde(flatten)]
+    pub(crate) who: GuestIdentity,
+    /// Name of the region.
+    pub(crate) region: String,
+    pub(crate) channel: u64,
+    pub(crate) state: State,
+    /// Why the session is over, when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// Time since its heartbeat last moved.
+    pub(crate) silent_ms: u64,
+    /// Bytes that topic and payload of a message to it may have together.
+    pub(crate) max_message: usize,
+    #[serde(flatten)]
+    pub(crate) traffic: Traffic,
+}
+
+/// Where a guest's session is in its life, as far as an operator cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// A channel was offered, the guest has not taken it yet.
+    Joining,
+    /// Messages flow.
+    Attached,
+    /// Attached, but its heartbeat has stopped.
+    Stale,
+    /// The session is over, the channel is kept for the guest.
+    Closed,
+}
+
+impl State {
+    /// Its name in a table.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            State::Joining => "joining",
+            State::Attached => "attached",
+            State::Stale => "stale",
+            State::Closed => "closed",
+        }
+    }
+
+    const fn of(phase: Phase, liveness: Liveness) -> Self {
+        match (phase, liveness) {
+            (Phase::Attached, Liveness::Alive) => State::Attached,
+            (Phase::Attached, Liveness::Stale) => State::Stale,
+            (Phase::Free | Phase::Offered, _) => State::Joining,
+            (Phase::Closed(_), _) => State::Closed,
+        }
+    }
+}
+
+/// What passed through a guest's channel, seen from the host.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Traffic {
+    /// Records to the guest: messages, requests, pings and answers.
+    pub(crate) sent: u64,
+    pub(crate) sent_bytes: u64,
+    /// Records from the guest.
+    pub(crate) received: u64,
+    pub(crate) received_bytes: u64,
+    /// Of these, received by an earlier host before.
+    pub(crate) redelivered: u64,
+    /// Sends that found the ring full.
+    pub(crate) full: u64,
+    /// The guest's pings that were not answered because the ring was full.
+    pub(crate) pings_dropped: u64,
+    /// Records of a newer version's kinds, skipped.
+    pub(crate) unknown: u64,
+}
+
+impl From<Counters> for Traffic {
+    fn from(counters: Counters) -> Self {
+        let Counters {
+            sent,
+            sent_bytes,
+            received,
+            received_bytes,
+            redelivered,
+            full,
+            pings_dropped,
+            unknown,
+        } = counters;
+        Traffic { sent, sent_bytes, received, received_bytes, redelivered, full, pings_dropped, unknown }
+    }
+}
+
+impl Guest {
+    /// A guest as the region of that name shows it.
+    pub(crate) fn new(region: &str, info: &GuestInfo) -> Self {
+        let reason = match info.phase {
+            Phase::Closed(reason) => Some(reason.to_string()),
+            Phase::Free | Phase::Offered | Phase::Attached => None,
+        };
+        Guest {
+            who: identity(&info.identity, &info.name),
+            region: region.to_owned(),
+            channel: info.channel,
+            state: State::of(info.phase, info.liveness),
+            reason,
+            silent_ms: u64::try_from(info.silent_for.as_millis()).unwrap_or(u64::MAX),
+            max_message: info.max_message,
+            traffic: info.counters.into(),
+        }
+    }
+}
+
+/// A guest's identity as the control socket names it.
+pub(crate) fn identity(identity: &ivring_proto::session::Identity, name: &str) -> GuestIdentity {
+    GuestIdentity {
+        uuid: identity.uuid.to_string(),
+        port: identity.port.as_str().to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// The answer to `status`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    /// Version of the daemon.
+    pub(crate) version: String,
+    /// Its process.
+    pub(crate) pid: u32,
+    pub(crate) uptime_ms: u64,
+    /// How it waits for messages.
+    pub(crate) profile: String,
+    /// Messages from guests that no listener took.
+    pub(crate) unheard: u64,
+    pub(crate) regions: Vec<Region>,
+    /// The control socket.
+    pub(crate) control: Counts,
+}
+
+/// One region the daemon serves.
+#[derive(Debug, Serialize)]
+pub(crate) struct Region {
+    pub(crate) region: String,
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) channels: u64,
+    /// The only VM that may join, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<String>,
+    /// Guests that have a channel.
+    pub(crate) guests: usize,
+}

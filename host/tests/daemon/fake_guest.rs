@@ -1,0 +1,174 @@
+//! A guest: the protocol's guest end on a thread of the test, which maps the region's file.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ivring_proto::link::{GuestEnd, GuestEvent, GuestOptions, Kind, Status, Topic, Waiting};
+use ivring_proto::memory::MappedFile;
+use ivring_proto::session::{Identity, Port, Text, Uuid};
+
+use crate::running::LIMIT;
+
+/// What the guest's thread is told to do.
+pub type Order = Box<dyn FnOnce(&mut GuestEnd<MappedFile>) + Send>;
+
+/// What the guest saw.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Seen {
+    Event(GuestEvent),
+    Message { topic: String, payload: Vec<u8>, redelivered: bool },
+    Response { id: u64, status: Status, payload: Vec<u8> },
+    Pong(u64),
+}
+
+/// A guest that is there until it is dropped; it says no good-bye then, unless told to.
+///
+/// It answers requests on `ivring.echo`, and no others.
+pub struct FakeGuest {
+    orders: Option<Sender<Order>>,
+    seen: Receiver<Seen>,
+    thread: Option<JoinHandle<()>>,
+}
+
+fn entropy() -> u64 {
+    getrandom::u64().expect("the kernel's random numbers")
+}
+
+impl FakeGuest {
+    /// Begins to join the region in that file.
+    pub fn join(region: &Path, uuid: &str, name: &str) -> Self {
+        Self::join_port(region, uuid, "agent", name)
+    }
+
+    pub fn join_port(region: &Path, uuid: &str, port: &str, name: &str) -> Self {
+        let file = OpenOptions::new().read(true).write(true).open(region).expect("the region is there");
+        let memory = MappedFile::map(&file, file.metadata().expect("its size").len()).expect("a mapping");
+        let options = GuestOptions {
+            identity: Identity {
+                uuid: uuid.parse().expect("a UUID"),
+                port: Port::new(port).expect("a port"),
+            },
+            boot: Uuid::from_u128(7),
+            name: Text::truncated(name),
+            stale_after: Duration::from_secs(5),
+        };
+        let (orders, ordered) = channel();
+        let (sees, seen) = channel();
+        let thread = std::thread::spawn(move || run(GuestEnd::new(memory, options), &ordered, &sees));
+        FakeGuest { orders: Some(orders), seen, thread: Some(thread) }
+    }
+
+    /// Joins and waits until it is attached.
+    pub fn attached(region: &Path, uuid: &str, name: &str) -> Self {
+        let guest = Self::join(region, uuid, name);
+        guest.wait_for(|seen| matches!(seen, Seen::Event(GuestEvent::Attached { .. })));
+        guest
+    }
+
+    /// Has the guest's thread do something, and waits for the result.
+    pub fn run<T: Send + 'static>(
+        &self,
+        order: impl FnOnce(&mut GuestEnd<MappedFile>) -> T + Send + 'static,
+    ) -> T {
+        let (done, result) = channel();
+        let order: Order = Box::new(move |guest| drop(done.send(order(guest))));
+        self.orders.as_ref().expect("it lives").send(order).expect("it runs");
+        result.recv_timeout(LIMIT).expect("it runs")
+    }
+
+    /// Sends a message, waiting for room.
+    pub fn send(&self, topic: &'static str, payload: &[u8]) -> u64 {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let payload = payload.to_vec();
+            match self.run(move |guest| guest.send(Topic::new(topic).expect("a topic"), &payload)) {
+                Ok(id) => return id,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+        }
+    }
+
+    /// The next thing it sees that is wanted; what comes before is passed over.
+    pub fn wait_for(&self, wanted: impl Fn(&Seen) -> bool) -> Seen {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let seen = self.seen.recv_timeout(left).expect("the guest sees what is waited for");
+            if wanted(&seen) {
+                return seen;
+            }
+        }
+    }
+
+    /// The next message: topic, payload and whether it is a repeat.
+    pub fn message(&self) -> (String, Vec<u8>, bool) {
+        match self.wait_for(|seen| matches!(seen, Seen::Message { .. })) {
+            Seen::Message { topic, payload, redelivered } => (topic, payload, redelivered),
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    /// Waits until the host refuses it, and returns why.
+    pub fn refusal(&self) -> String {
+        let refused = |seen: &Seen| matches!(seen, Seen::Event(GuestEvent::Waiting(Waiting::Refused(_))));
+        match self.wait_for(refused) {
+            Seen::Event(GuestEvent::Waiting(waiting)) => waiting.to_string(),
+            other => unreachable!("{other:?}"),
+        }
+    }
+}
+
+impl Drop for FakeGuest {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let ended = self.thread.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            assert!(ended.is_some_and(|ended| ended.is_ok()), "the guest panicked");
+        }
+    }
+}
+
+fn run(mut guest: GuestEnd<MappedFile>, orders: &Receiver<Order>, sees: &Sender<Seen>) {
+    let started = Instant::now();
+    let mut buffer = vec![0; 1 << 20];
+    // Nobody may wait any more for what it sees.
+    let tell = |seen| drop(sees.send(seen));
+    loop {
+        match orders.try_recv() {
+            Ok(order) => order(&mut guest),
+            Err(std::sync::mpsc::TryRecvError::Disconnected) => return,
+            Err(std::sync::mpsc::TryRecvError::Empty) => {}
+        }
+        let now = started.elapsed();
+        let event = guest.poll(now, &mut entropy);
+        let idle = event.is_none();
+        event.into_iter().for_each(|event| tell(Seen::Event(event)));
+        let received = match guest.receive(now, &mut buffer) {
+            Ok(Some(received)) => received,
+            Ok(None) => {
+                if idle {
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+                continue;
+            }
+            Err(error) => panic!("the host broke its ring: {error}"),
+        };
+        let (id, status, payload) = (received.id, received.status, received.payload.to_vec());
+        match received.kind {
+            Kind::Message => {
+                let (topic, redelivered) = (received.topic.to_owned(), received.redelivered);
+                tell(Seen::Message { topic, payload, redelivered });
+            }
+            Kind::Request => {
+                let status = if received.topic == "ivring.echo" { Status::Ok } else { Status::NoHandler };
+                // A full ring is the test's own doing.
+                let _ = guest.respond(id, status, &payload);
+            }
+            Kind::Response => tell(Seen::Response { id, status, payload }),
+            Kind::Pong | Kind::Ping => tell(Seen::Pong(id)),
+        }
+    }
+}
