@@ -52,6 +52,15 @@ pub fn build_witness() -> Result<PathBuf, Error> {
     build_static("ivring-lab", "ivring-witness")
 }
 
+/// Builds `ivring-flood`, statically linked, for guests, or finds it up to date.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if it does not compile.
+pub fn build_flood() -> Result<PathBuf, Error> {
+    build_static("ivring-lab", "ivring-flood")
+}
+
 fn build_static(package: &str, program: &str) -> Result<PathBuf, Error> {
     let arguments = ["-p", package, "--bin", program, "--profile", "agent", "--target", AGENT_TARGET];
     find(&build(&arguments, &["-Ctarget-feature=+crt-static"])?, program)

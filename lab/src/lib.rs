@@ -20,8 +20,10 @@ mod accelerator;
 mod artifacts;
 mod cargo;
 mod channel;
+mod demo;
 mod elf;
 mod error;
+mod flood;
 mod guest;
 mod initramfs;
 mod keeper;
@@ -38,11 +40,18 @@ pub mod witness;
 mod workspace;
 
 pub use accelerator::Accelerator;
-pub use artifacts::{Artifacts, build_witness};
+pub use artifacts::{Artifacts, build_flood, build_witness};
+pub use demo::{Demo, demo};
 pub use error::Error;
+pub use flood::{Flood, flood};
 pub use guest::{BOOT_LIMIT, Booting, Guest};
 pub use lab::{Lab, Plan};
 pub use packages::{Consent, Tools, prepare};
 pub use prerequisites::tools_or_skip;
 pub use process::Process;
 pub use shell::Answer;
+
+/// The programs that the README shows, compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

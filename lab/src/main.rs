@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use ivring_lab::verify::{Tally, mutate, verify};
-use ivring_lab::{Accelerator, Consent, Error, Lab, prepare};
+use ivring_lab::{Accelerator, Consent, Demo, Error, Lab, demo, prepare};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -20,6 +20,8 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  cargo demo                            a daemon and two guests that talk (cargo run -p ivring-lab -- demo)
+  cargo demo --no-vm                    the same with processes of this host, nothing to install
   cargo verify                          check everything (the long form: cargo run -p ivring-lab -- verify)
   cargo verify --mutate                 check that the tests notice weakened sources
   cargo lab boot 3                      boot three guests on one region
@@ -30,6 +32,21 @@ Exit codes: 0 done, 1 a check failed, 2 usage, 3 something needed is missing,
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show two guests and the host talk over shared memory, and measure it
+    Demo {
+        /// Agents as processes of this host instead of guests: nothing is installed
+        #[arg(long, conflicts_with = "kernel")]
+        no_vm: bool,
+        /// Leave it running until Ctrl-C, and print what to type next
+        #[arg(long)]
+        keep: bool,
+        /// A kernel image instead of the distribution's
+        #[arg(long, value_name = "FILE")]
+        kernel: Option<PathBuf>,
+        /// Install missing packages without asking
+        #[arg(long)]
+        yes: bool,
+    },
     /// Boot guests on one region and keep them until Ctrl-C
     Boot {
         /// How many guests
@@ -55,6 +72,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Demo { no_vm, keep, kernel, yes } => {
+            demo(&Demo { no_vm, keep, kernel, consent: Consent::new(yes) }).map(|()| ExitCode::SUCCESS)
+        }
         Command::Boot { guests, kernel, yes } => boot(guests, kernel, yes).map(|()| ExitCode::SUCCESS),
         Command::Verify { mutate: true, .. } => mutate().map(report),
         Command::Verify { mutate: false, yes } => verify(Consent::new(yes)).map(report),

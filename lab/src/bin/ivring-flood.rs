@@ -9,7 +9,10 @@ use ivring_proto::control::{Client, ClientError, Service, Target};
 
 /// Sends messages to the host for a moment, by way of the running agent, and prints how many went through.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Example:\n  ivring-flood 1024 500\n\nExit codes: 0 done, else as ivring-agent")]
+#[command(
+    version,
+    after_help = "Example:\n  ivring-flood 1024 500\n\nExit codes: 0 done, else as ivring-agent"
+)]
 struct Cli {
     /// Length of each message
     #[arg(value_name = "BYTES")]
