@@ -198,8 +198,8 @@ impl Guest {
         self.end.send(Topic::new("t").unwrap(), text.as_bytes()).unwrap();
     }
 
-    fn channel(&self) -> u64 {
-        self.end.offer().expect("attached").channel
+    fn channel(&self) -> usize {
+        self.end.offer().expect("attached").channel.try_into().unwrap()
     }
 
     fn texts(&self) -> Vec<&str> {
@@ -217,7 +217,7 @@ fn two_guests_join_and_talk_both_ways() {
     assert_ne!(a.channel(), b.channel());
     a.send("from a");
     b.send("from b");
-    let (ca, cb) = (a.channel() as usize, b.channel() as usize);
+    let (ca, cb) = (a.channel(), b.channel());
     world.send_to(ca, "to a");
     world.send_to(cb, "to b");
     world.settle(&mut [&mut a, &mut b]);
@@ -259,7 +259,7 @@ fn sixteen_cells_serve_forty_guests_at_once() {
     let mut guests: Vec<Guest> = (1..=40).map(|uuid| world.guest(uuid, 100 + uuid)).collect();
     let mut all: Vec<&mut Guest> = guests.iter_mut().collect();
     world.run(Duration::from_secs(20), &mut all);
-    let mut channels: Vec<u64> = guests.iter().map(Guest::channel).collect();
+    let mut channels: Vec<usize> = guests.iter().map(Guest::channel).collect();
     channels.sort_unstable();
     assert_eq!(channels, (0..40).collect::<Vec<_>>());
 }
@@ -293,7 +293,7 @@ fn an_agent_that_was_killed_gets_its_channel_back_and_both_rings_go_on() {
     let channel = old.channel();
     old.send("sent before the kill");
     drop(old);
-    world.send_to(channel as usize, "sent while it was dead");
+    world.send_to(channel, "sent while it was dead");
     let mut new = world.guest(1, 11);
     world.settle(&mut [&mut new]);
     assert_eq!(new.channel(), channel);
@@ -346,14 +346,14 @@ fn after_a_reboot_undelivered_messages_are_told_and_published_ones_delivered() {
     let channel = old.channel();
     old.send("last words");
     drop(old);
-    world.send_to(channel as usize, "never read");
-    world.send_to(channel as usize, "nor this");
+    world.send_to(channel, "never read");
+    world.send_to(channel, "nor this");
     let mut new = world.guest(1, 12);
     world.run(Duration::from_secs(5), &mut [&mut new]);
     assert_eq!(new.channel(), channel);
     assert!(new.received.is_empty(), "{:?}", new.received);
     let host = world.host();
-    assert_eq!(host.received, [(channel as usize, "last words".to_owned(), false)]);
+    assert_eq!(host.received, [(channel, "last words".to_owned(), false)]);
     let undelivered = host.events.iter().find_map(|(_, event)| match event {
         HostEvent::Undelivered { what, .. } => Some(what.count),
         _ => None,
@@ -393,7 +393,7 @@ fn two_clones_of_one_snapshot_do_not_both_keep_the_channel() {
     let mut a = world.guest(1, 11);
     world.settle(&mut [&mut a]);
     // The second writer, with the same UUID, boot id and nonce, beats the same heartbeat.
-    let place = world.superblock.geometry.channel(a.channel()).unwrap();
+    let place = world.superblock.geometry.channel(a.channel() as u64).unwrap();
     let heartbeat = place.guest_control + control_word::SESSION + control_word::HEARTBEAT;
     world.memory.store(heartbeat, world.memory.load(heartbeat) + 1);
     world.run(Duration::from_secs(4), &mut [&mut a]);
@@ -426,7 +426,7 @@ fn a_new_daemon_takes_sessions_over_and_nothing_is_lost() {
     world.start_host();
     let mut guest = world.guest(1, 11);
     world.settle(&mut [&mut guest]);
-    let channel = guest.channel() as usize;
+    let channel = guest.channel();
     world.send_to(channel, "published before the kill");
     world.host = None;
     guest.send("sent while it was dead");
@@ -516,7 +516,7 @@ fn a_guest_that_breaks_its_ring_is_closed_alone_and_heals_by_joining() {
     world.start_host();
     let (mut bad, mut good) = (world.guest(1, 11), world.guest(2, 22));
     world.settle(&mut [&mut bad, &mut good]);
-    let place = world.superblock.geometry.channel(bad.channel()).unwrap();
+    let place = world.superblock.geometry.channel(bad.channel() as u64).unwrap();
     // Garbage for a header, wherever the host looks next.
     let position = bad.end.link().unwrap().tx().position();
     world.memory.store(place.to_host.data + position % place.to_host.capacity, u64::MAX);
