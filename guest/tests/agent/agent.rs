@@ -6,11 +6,14 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use ivring_proto::control::{Client, Service};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::host::{Heard, Host, MIB, format, make_file};
+
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A directory with a region's file and an agent's socket, and the agent's commands.
 pub struct Place {
@@ -34,9 +37,16 @@ impl Place {
         self.path().join("agent.sock")
     }
 
+    /// The agent's program.
+    pub fn program() -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ivring-agent"));
+        command.stdin(Stdio::null());
+        command
+    }
+
     /// `ivring-agent run`, as the guest number `id`.
     pub fn run(&self, id: u64, more: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ivring-agent"));
+        let mut command = Self::program();
         command.arg("run").arg("--region").arg(self.region());
         command.arg("--id").arg(uuid(id)).args(["--name", &format!("guest{id}")]).args(more);
         command.arg("--socket").arg(if id == 1 { self.socket() } else { self.path().join(id.to_string()) });
@@ -50,8 +60,8 @@ impl Place {
 
     /// Another command of the agent, on its socket.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ivring-agent"));
-        command.args(arguments).arg("--socket").arg(self.socket()).stdin(Stdio::null());
+        let mut command = Self::program();
+        command.args(arguments).arg("--socket").arg(self.socket());
         command
     }
 
@@ -60,11 +70,27 @@ impl Place {
         self.command(arguments).output().unwrap()
     }
 
+    /// A connection to the agent's control socket.
+    pub fn client(&self) -> Client {
+        Client::connect(Service::Agent, &self.socket()).unwrap()
+    }
+
     /// What `status --json` prints, and its exit code.
     pub fn status(&self) -> (Option<i32>, serde_json::Value) {
         let output = self.ask(&["status", "--json"]);
         (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default())
     }
+}
+
+/// A region of 1 MiB for three guests, a host, and agent 1 attached on channel 0.
+pub fn attached(place: &Place) -> (Host, Agent) {
+    make_file(&place.region(), MIB);
+    format(&place.region(), 3);
+    let host = Host::start(&place.region());
+    let mut agent = place.start();
+    assert_eq!(host.next(), Heard::Attached { channel: 0, name: "guest1".into(), resumed: false });
+    agent.line_with("attached to region 'test', channel 0");
+    (host, agent)
 }
 
 pub fn uuid(id: u64) -> String {
@@ -90,14 +116,14 @@ pub struct Agent {
 impl Agent {
     /// Starts it and reads what it logs.
     pub fn start(mut command: Command) -> Agent {
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = lines_of(child.stderr.take().unwrap());
         Agent { child, lines, seen: Vec::new() }
     }
 
     /// Starts it and reads what it prints.
     pub fn start_reading_output(mut command: Command) -> Agent {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());
         Agent { child, lines, seen: Vec::new() }
     }

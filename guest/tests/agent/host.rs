@@ -45,11 +45,16 @@ pub fn make_file(path: &Path, size: u64) -> File {
     file
 }
 
+/// The region in the file at `path`.
+pub fn map(path: &Path) -> MappedFile {
+    let file = File::options().read(true).write(true).open(path).unwrap();
+    MappedFile::map(&file, file.metadata().unwrap().len()).unwrap()
+}
+
 /// Formats the region in the file at `path`.
 pub fn format(path: &Path, channels: u64) {
-    let file = File::options().read(true).write(true).open(path).unwrap();
-    let size = file.metadata().unwrap().len();
-    let memory = MappedFile::map(&file, size).unwrap();
+    let memory = map(path);
+    let size = memory.size();
     let geometry = Geometry::new(size, channels).unwrap();
     let generation = read_superblock(&memory).map_or(1, |before| before.generation + 1);
     write_superblock(
@@ -76,9 +81,7 @@ pub fn format(path: &Path, channels: u64) {
 
 /// Shows the guests that the region is about to be formatted anew.
 pub fn close_region(path: &Path) {
-    let file = File::options().read(true).write(true).open(path).unwrap();
-    let memory = MappedFile::map(&file, file.metadata().unwrap().len()).unwrap();
-    write_state(&memory, RegionState::Closing, "test");
+    write_state(&map(path), RegionState::Closing, "test");
 }
 
 impl Host {
@@ -100,6 +103,20 @@ impl Host {
         let job = Box::new(move |ends: &mut Vec<_>| tell.send(job(ends)).unwrap());
         self.jobs.as_ref().unwrap().send(job).unwrap();
         result.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Does nothing more, until what is returned is dropped.
+    pub fn pause(&self) -> Sender<()> {
+        let (going_on, wait) = channel::<()>();
+        let (begin, begun) = channel();
+        let job = move |_: &mut Vec<_>| {
+            begin.send(()).unwrap();
+            // An error: the other end was dropped.
+            let _ = wait.recv();
+        };
+        self.jobs.as_ref().unwrap().send(Box::new(job)).unwrap();
+        begun.recv_timeout(PATIENCE).unwrap();
+        going_on
     }
 
     /// Sends a message on a channel.
@@ -184,12 +201,11 @@ fn random() -> u64 {
 }
 
 fn serve(path: &Path, jobs: &Receiver<Job>, tell: &Sender<Heard>) {
-    let file = File::options().read(true).write(true).open(path).unwrap();
-    let memory = MappedFile::map(&file, file.metadata().unwrap().len()).unwrap();
+    let memory = map(path);
     let geometry = read_superblock(&memory).unwrap().geometry;
     let started = Instant::now();
     let mut ends: Vec<_> = (0..geometry.channels())
-        .map(|index| HostEnd::recover(memory.clone(), &geometry, index, Duration::ZERO, STALE).unwrap())
+        .map(|index| HostEnd::recover(memory.clone(), &geometry, index, Duration::ZERO, STALE, None).unwrap())
         .collect();
     let mut desk = FrontDesk::open(&memory, &geometry, None);
     let mut pulse = HostPulse::start(&memory, &geometry, Duration::ZERO, &mut random);

@@ -1,20 +1,12 @@
 //! What an attached agent answers and passes on.
 
-use ivring_proto::link::Status;
+use std::time::Duration;
 
-use crate::agent::{Place, stderr, stdout};
-use crate::host::{Heard, Host, MIB, format, make_file};
+use ivring_proto::control::{Event, Request, Target};
+use ivring_proto::link::{SendError, Status, Topic};
 
-/// A host and an agent that is attached on channel 0.
-fn attached(place: &Place) -> (Host, crate::agent::Agent) {
-    make_file(&place.region(), MIB);
-    format(&place.region(), 3);
-    let host = Host::start(&place.region());
-    let mut agent = place.start();
-    assert_eq!(host.next(), Heard::Attached { channel: 0, name: "guest1".into(), resumed: false });
-    agent.line_with("attached to region 'test', channel 0");
-    (host, agent)
-}
+use crate::agent::{PATIENCE, Place, attached};
+use crate::host::{Heard, Host};
 
 #[test]
 fn answers_echo_info_ping_and_says_what_it_does_not_serve() {
@@ -36,15 +28,70 @@ fn answers_echo_info_ping_and_says_what_it_does_not_serve() {
     assert!(info["uptime_seconds"].is_u64() && info["boot"].is_string(), "{info}");
 }
 
+/// Asks for `count` echoes of 30,000 bytes in one turn of the host, which receives nothing meanwhile.
+fn ask_without_listening(host: &Host, count: u64) {
+    host.with(move |ends| {
+        let link = ends[0].link().unwrap();
+        let mut asked = 0;
+        while asked < count {
+            match link.request(asked, Topic::new("ivring.echo").unwrap(), &[7; 30_000]) {
+                Ok(()) => asked += 1,
+                Err(SendError::Full { .. }) => std::thread::sleep(Duration::from_millis(1)),
+                Err(error) => panic!("{error}"),
+            }
+            link.flush();
+        }
+    });
+}
+
 #[test]
-fn sends_what_it_is_told_to() {
+fn answers_wait_for_room_and_none_is_lost() {
     let place = Place::new();
     let (host, _agent) = attached(&place);
-    let output = place.ask(&["send", "greeting", "hello host"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert_eq!(stdout(&output), "");
-    assert_eq!(
-        host.next(),
-        Heard::Message { topic: "greeting".into(), payload: b"hello host".to_vec(), redelivered: false }
-    );
+    // The ring holds five of them.
+    ask_without_listening(&host, 20);
+    for id in 0..20 {
+        assert_eq!(host.next(), Heard::Response { id, status: Status::Ok, payload: vec![7; 30_000] });
+    }
+    assert_eq!(place.status().1["counters"]["answers_lost"], 0);
+}
+
+#[test]
+fn a_host_that_asks_and_never_listens_costs_a_bounded_memory() {
+    let place = Place::new();
+    let (host, _agent) = attached(&place);
+    ask_without_listening(&host, 100);
+    let lost = loop {
+        match place.status().1["counters"]["answers_lost"].as_u64() {
+            Some(lost) if lost > 0 => break lost,
+            _ => std::thread::yield_now(),
+        }
+    };
+    assert!((50..=65).contains(&lost), "a megabyte is 34 of them, and the ring holds five: {lost}");
+    for id in 0..30 {
+        assert_eq!(host.next(), Heard::Response { id, status: Status::Ok, payload: vec![7; 30_000] });
+    }
+}
+
+#[test]
+fn a_thousand_messages_each_way_arrive_in_order() {
+    let place = Place::new();
+    let (host, _agent) = attached(&place);
+    let mut client = place.client();
+    let mut heard = place.client().listen(Target::default(), None).unwrap();
+    for number in 0..1000_u32 {
+        let request = Request::Send { target: Target::default(), topic: "up".into(), wait_ms: 5000 };
+        client.send_nowait(&request, &number.to_le_bytes()).unwrap();
+        host.send(0, "down", &number.to_le_bytes());
+    }
+    for number in 0..1000_u32 {
+        let payload = number.to_le_bytes().to_vec();
+        assert_eq!(host.next(), Heard::Message { topic: "up".into(), payload, redelivered: false });
+        let (event, payload) = heard.next_event(Some(PATIENCE)).unwrap().expect("a message");
+        assert!(
+            matches!(&event, Event::Message { topic, redelivered: false, .. } if topic == "down"),
+            "{event:?}"
+        );
+        assert_eq!(payload, number.to_le_bytes());
+    }
 }
