@@ -60,7 +60,8 @@ fn run(options: &Options) -> Result<(), DaemonError> {
     let path = options.socket.clone().unwrap_or_else(|| Service::Daemon.path_to_serve());
     // Before the regions: a second daemon at the same socket is refused with nothing touched.
     let server = Server::bind(&path, SOCKET_MODE)?;
-    let regions = Regions::open(options)?;
+    // Beside the socket: both belong to this daemon and are of no use after the machine's next boot.
+    let regions = Regions::open(options, path.parent())?;
     tracing::info!("clients are served at {}", path.display());
     Daemon::new(regions, server, signals, options.profile).run()
 }

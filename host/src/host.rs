@@ -14,6 +14,7 @@ use ivring_proto::wait::{Ladder, Step};
 
 use crate::mappers::{Mappers, Sightings};
 use crate::region::{OpenError, Region};
+use crate::session_table::SessionTable;
 use crate::{Event, Options};
 
 /// Records taken from one guest before the next one's turn.
@@ -68,7 +69,9 @@ pub struct Host {
     next_look: Duration,
     next_check: Duration,
     sightings: Sightings,
-    last_sight: Option<Duration>,
+    sight_is_due: bool,
+    table: Option<SessionTable>,
+    table_is_old: bool,
     turn: (usize, u32),
     ladder: Ladder,
     lost: bool,
@@ -91,11 +94,16 @@ impl Host {
         let memory = &region.memory;
         let geometry = region.superblock.geometry;
         let now = Duration::ZERO;
+        let table = open_table(&options, &region);
         let ends = (0..geometry.channels())
             .filter_map(|index| {
-                HostEnd::recover(memory.clone(), &geometry, index, now, options.stale_after, None)
+                let remembered = table.as_ref().and_then(|table| table.session(index));
+                let stale_after = options.stale_after;
+                HostEnd::recover(memory.clone(), &geometry, index, now, stale_after, remembered.as_ref())
             })
             .collect();
+        let mut sightings = Sightings::default();
+        table.iter().flat_map(SessionTable::sighted).for_each(|vm| sightings.restore(vm));
         // Half a ring is the largest record, whatever the guest writes.
         let largest = usize::try_from(geometry.to_host() / 2).unwrap_or(usize::MAX);
         let mut host = Host {
@@ -107,14 +115,17 @@ impl Host {
             started: Instant::now(),
             next_look: now,
             next_check: now,
-            sightings: Sightings::default(),
-            last_sight: None,
+            table,
+            table_is_old: true,
+            sightings,
+            sight_is_due: true,
             turn: (0, 0),
             ladder: Ladder::new(options.profile),
             lost: false,
             region,
         };
-        host.sight(now);
+        host.sight();
+        host.keep_table();
         Ok(host)
     }
 
@@ -166,7 +177,8 @@ impl Host {
             return None;
         }
         let now = self.started.elapsed();
-        if now >= self.next_look {
+        // With events still to be told, more of them can wait: what guests do must not fill this process's memory.
+        if now >= self.next_look && self.queue.is_empty() {
             self.next_look = now + LOOK;
             self.look(now);
         }
@@ -204,17 +216,37 @@ impl Host {
         }
         for index in 0..self.ends.len() {
             while let Some(event) = self.ends[index].poll(now, &mut entropy) {
-                self.take_note(index, event, now);
+                self.take_note(index, event);
             }
         }
         if now >= self.next_check {
             self.next_check = now + BEAT;
             self.check_file();
             self.look_for_silent_guests();
+            // Once a beat, not once an attachment: a guest may join over and over.
+            if self.sight_is_due {
+                self.sight();
+            }
+        }
+        if self.table_is_old {
+            self.keep_table();
         }
     }
 
-    fn take_note(&mut self, index: usize, event: HostEvent, now: Duration) {
+    /// Notes outside the region whose channels these are.
+    fn keep_table(&mut self) {
+        self.table_is_old = false;
+        let Some(table) = &mut self.table else { return };
+        let bindings = self.ends.iter().map(|end| end.channel().binding());
+        let sessions = (0..).zip(bindings).filter_map(|(index, binding)| Some((index, binding?)));
+        if let Err(error) = table.keep(sessions, self.sightings.all()) {
+            tracing::warn!("{}: cannot keep the session table: {error}", self.region.file.path().display());
+            self.table = None;
+        }
+    }
+
+    fn take_note(&mut self, index: usize, event: HostEvent) {
+        self.table_is_old = true;
         let binding = self.ends[index].channel().binding().copied();
         let event = match (event, binding) {
             (HostEvent::Detached { binding, reason }, _) => {
@@ -226,7 +258,7 @@ impl Host {
                 refused_event(request.identity, request.name.as_str(), refusal)
             }
             (HostEvent::Attached { resumed }, Some(binding)) => {
-                self.sight(now);
+                self.sight_is_due = true;
                 Event::Attached {
                     guest: binding.identity,
                     name: binding.name.as_str().to_owned(),
@@ -250,15 +282,11 @@ impl Host {
     }
 
     /// Notes which virtual machines map the region; only of one that was seen can it be said that it is gone.
-    ///
-    /// At most once a beat: a guest that joins over and over must not make the host look over and over.
-    fn sight(&mut self, now: Duration) {
-        if self.last_sight.is_some_and(|last| now.saturating_sub(last) < BEAT) {
-            return;
-        }
-        self.last_sight = Some(now);
+    fn sight(&mut self) {
+        self.sight_is_due = false;
         if let Ok(scan) = Mappers::scan(&self.region.file) {
             self.sightings.note(&scan);
+            self.table_is_old = true;
         }
     }
 
@@ -442,6 +470,13 @@ impl Host {
             link.flush();
         }
     }
+}
+
+fn open_table(options: &Options, region: &Region) -> Option<SessionTable> {
+    let folder = options.state_folder.as_ref()?;
+    SessionTable::open(folder, &region.file, region.superblock.generation)
+        .inspect_err(|error| tracing::warn!("{}: no session table is kept: {error}", folder.display()))
+        .ok()
 }
 
 fn refused_event(guest: Identity, name: &str, refusal: ivring_proto::session::Refusal) -> Event {

@@ -16,8 +16,12 @@ pub mod region_file;
 pub mod region_glob;
 pub mod region_name;
 mod seconds;
+mod session_table;
 
 pub use event::Event;
 pub use host::{GuestInfo, Host, HostSendError};
+pub use ivring_proto::link::{Counters, InvalidTopic, LinkError, SendError, Status, Undelivered};
+pub use ivring_proto::session::{CloseReason, Identity, Liveness, Phase, Port, Refusal, Uuid};
+pub use ivring_proto::wait::Profile;
 pub use options::Options;
 pub use region::{DEFAULT_CHANNELS, OpenError};

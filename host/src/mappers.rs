@@ -138,6 +138,11 @@ impl Sightings {
         self.0.insert(vm);
     }
 
+    /// Every VM that was ever seen, in order.
+    pub fn all(&self) -> impl Iterator<Item = Uuid> {
+        self.0.iter().copied()
+    }
+
     /// True when the VM was ever seen mapping the region.
     pub fn contains(&self, vm: Uuid) -> bool {
         self.0.contains(&vm)

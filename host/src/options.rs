@@ -1,5 +1,6 @@
 //! How to open a region.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ivring_proto::session::Uuid;
@@ -19,6 +20,8 @@ pub struct Options {
     pub owner: Option<Uuid>,
     /// A guest counts as stale when its heartbeat has not moved for this long.
     pub stale_after: Duration,
+    /// Where to keep the session table, which mends a directory that was scribbled over. `None`: nowhere.
+    pub state_folder: Option<PathBuf>,
     /// How to wait for messages.
     pub profile: Profile,
 }
@@ -32,6 +35,7 @@ impl Options {
             channels: None,
             owner: None,
             stale_after: Duration::from_secs(5),
+            state_folder: None,
             profile: Profile::Balanced,
         }
     }

@@ -66,11 +66,12 @@ pub(super) struct Regions {
 
 impl Regions {
     /// Opens what the command line names, and what its patterns find now.
-    pub(super) fn open(options: &Options) -> Result<Self, DaemonError> {
+    pub(super) fn open(options: &Options, state_folder: Option<&Path>) -> Result<Self, DaemonError> {
         let template = crate::Options {
             size: options.size,
             channels: options.channels,
             profile: options.profile,
+            state_folder: state_folder.map(Path::to_owned),
             ..crate::Options::new("")
         };
         let mut regions =
