@@ -3,8 +3,9 @@
 //! The table also says which virtual machines have been seen, for only of those can it be proved that they are gone. It
 //! belongs to one file: another inode or another generation, and it is not believed.
 
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ivring_proto::layout::Version;
@@ -119,7 +120,13 @@ impl SessionTable {
             return Ok(());
         }
         let new = self.path.with_extension("sessions.new");
-        std::fs::write(&new, serde_json::to_vec_pretty(&table)?)?;
+        // Made new each time, never written through: in a folder that others may write to it could be a link.
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(&serde_json::to_vec_pretty(&table)?)?;
         std::fs::rename(&new, &self.path)?;
         self.table = table;
         Ok(())
