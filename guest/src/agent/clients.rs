@@ -51,6 +51,7 @@ impl Agent {
 
     fn serve(&mut self, incoming: Incoming, now: Instant) {
         let Incoming { client, id, request, body } = incoming;
+        tracing::debug!("{request:?} with {} bytes", body.len());
         if let Some(failure) = unservable(id, &request) {
             return self.reply(client, &failure, &[]);
         }

@@ -29,6 +29,7 @@ impl Agent {
     fn take(&mut self, event: Event, now: Instant) -> Result<(), AgentError> {
         match event {
             Event::Message { topic, payload, id, redelivered } => {
+                tracing::trace!("message {id} on {topic:?}, {} bytes", payload.len());
                 let (region, from) = (self.region_name(), None);
                 self.publish(
                     &control::Event::Message { region, from, topic, message: id, redelivered },
@@ -105,6 +106,7 @@ impl Agent {
 
     fn answer(&mut self, id: u64, topic: &str, payload: Vec<u8>, now: Instant) {
         let Some(guest) = &mut self.guest else { return };
+        tracing::debug!("the host asks for {topic:?}, {} bytes", payload.len());
         let (status, payload) = match topic {
             "ivring.echo" => (Status::Ok, payload),
             "ivring.info" => (Status::Ok, info(&self.machine, guest)),

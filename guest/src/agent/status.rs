@@ -26,7 +26,7 @@ pub(crate) struct Status {
     /// `None` unless it is attached, as the two after it.
     pub(crate) channel: Option<u64>,
     pub(crate) host: Option<Host>,
-    /// Largest message on a topic of one byte.
+    /// Bytes that topic and payload of a message may have together.
     pub(crate) max_message: Option<u64>,
     pub(crate) counters: Counters,
     pub(crate) clients: ivring_proto::control::Counts,
@@ -91,7 +91,7 @@ impl Agent {
         let (channel, max_message) = match guest {
             None => (None, None),
             Some(guest) => {
-                (guest.end().offer().map(|offer| offer.channel), Some(guest.max_payload("t") as u64))
+                (guest.end().offer().map(|offer| offer.channel), Some(guest.max_payload("") as u64))
             }
         };
         let passed = self.guest.as_ref().map(Guest::counters).unwrap_or_default();

@@ -51,12 +51,12 @@ fn print(event: &Event, payload: &[u8], out: &mut impl Write) -> io::Result<()> 
     }
 }
 
-/// Text made printable, all of it; a payload that is no text by its length.
+/// Text made printable, without the newline at its end; how much it is where it is no text.
 fn print_payload(payload: &[u8], out: &mut impl Write) -> io::Result<()> {
     match std::str::from_utf8(payload) {
         Ok(text) => {
             // One by one: a longer text would be cut.
-            for c in text.chars() {
+            for c in text.strip_suffix('\n').unwrap_or(text).chars() {
                 write!(out, "{}", printable(c.encode_utf8(&mut [0; 4])))?;
             }
             writeln!(out)

@@ -50,7 +50,8 @@ fn send_takes_text_a_file_standard_input_or_nothing() {
 fn send_says_what_is_wrong_with_a_message() {
     let place = Place::new();
     let (_host, _agent) = attached(&place);
-    let max = place.status().1["max_message"].as_u64().unwrap();
+    // Topic and payload together.
+    let max = place.status().1["max_message"].as_u64().unwrap() - 1;
     let just_fits = vec![0; usize::try_from(max).unwrap()];
     assert_eq!(ask_with(&place, &["send", "t", "-"], &just_fits).status.code(), Some(0));
     let output = ask_with(&place, &["send", "t", "-"], &[&just_fits[..], b"!"].concat());
@@ -145,14 +146,14 @@ fn listen_prints_text_made_printable() {
     let mut listener = Agent::start_reading_output(place.command(&["listen", "-n", "4"]));
     wait_for_listeners(&place, 1);
     host.send(0, "plain", b"hello guest");
-    host.send(0, "hostile", b"\x1b[2J\n");
+    host.send(0, "hostile", b"\x1b[2J\na\n");
     host.send(0, "long", &[b'x'; 1000]);
     host.send(0, "bytes", b"\xff\xfe");
     assert_eq!(listener.ended().code(), Some(0));
     let long = format!("long: {}", "x".repeat(1000));
     assert_eq!(
         listener.seen,
-        ["plain: hello guest", "hostile: \\u{1b}[2J\\n", &long, "bytes: 2 bytes that are no text"]
+        ["plain: hello guest", "hostile: \\u{1b}[2J\\na", &long, "bytes: 2 bytes that are no text"]
     );
     assert_eq!(place.status().1["counters"]["unheard"], 0);
     host.send(0, "plain", b"nobody is there");

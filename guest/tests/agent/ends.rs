@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::agent::{Agent, Place, attached};
-use crate::host::{Heard, MIB, make_file};
+use crate::host::{Heard, Host, MIB, format, make_file};
 
 #[test]
 fn signals_end_it_with_a_good_bye() {
@@ -31,6 +31,24 @@ fn what_was_sent_before_the_good_bye_arrives() {
     let last = Heard::Message { topic: "last".into(), payload: b"words".to_vec(), redelivered: false };
     assert_eq!(host.next(), last);
     assert!(matches!(host.next(), Heard::Detached { .. }));
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_end_it() {
+    let place = Place::new();
+    make_file(&place.region(), MIB);
+    format(&place.region(), 1);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = place.run(1, &["-vv"]);
+    command.stderr(writer);
+    let mut agent = Agent::start_reading_output(command);
+    let host = Host::start(&place.region());
+    host.attached();
+    host.request(0, 1, "no.such", b"");
+    assert!(matches!(host.next(), Heard::Response { id: 1, .. }));
+    agent.signal(Signal::SIGTERM);
+    assert_eq!(agent.ended().code(), Some(0));
 }
 
 #[test]
