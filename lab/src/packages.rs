@@ -96,6 +96,18 @@ pub fn prepare(kernel: Option<&Path>, consent: Consent) -> Result<Tools, Error> 
     })
 }
 
+/// Finds or installs python3, which runs the client that the documentation shows.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub(crate) fn prepare_python(consent: Consent) -> Result<(), Error> {
+    if in_path("python3").is_none() {
+        install(&["python3"], false, consent)?;
+    }
+    Ok(())
+}
+
 fn find_qemu() -> Option<PathBuf> {
     in_path("qemu-system-x86_64")
 }
@@ -132,18 +144,24 @@ fn install(packages: &[&str], kernel: bool, consent: Consent) -> Result<(), Erro
              qemu-system-x86_64 and a static busybox with this system's tools, and name a kernel with --kernel FILE"
         )));
     }
-    let by_hand = format!("by hand: apt-get install --no-install-recommends {}", packages.join(" "));
+    let mut by_hand = Vec::new();
+    if !packages.is_empty() {
+        by_hand.push(format!("run apt-get install --no-install-recommends {} as root", packages.join(" ")));
+    }
+    if kernel {
+        by_hand.push("name a kernel with --kernel FILE".to_owned());
+    }
+    let by_hand = by_hand.join(" and ");
     match consent {
         Consent::Given => eprintln!("installing {missing}"),
         Consent::Ask if agrees(&missing)? => {}
         Consent::Ask => return Err(Error::Refused(format!("missing: {missing}; {by_hand}"))),
         Consent::Missing => {
-            return Err(Error::Refused(format!(
-                "missing: {missing}; run it again with --yes to install, or {by_hand}"
-            )));
+            return Err(Error::Refused(format!("missing: {missing}; give --yes to install, or {by_hand}")));
         }
     }
-    if !has_candidates(packages, kernel) {
+    // Old lists name files that the mirror no longer has. Without root the kernel can still be had by the lists there are.
+    if !packages.is_empty() || nix::unistd::geteuid().is_root() || !has_candidates(packages, kernel) {
         as_root(&["update"])?;
     }
     if !packages.is_empty() {

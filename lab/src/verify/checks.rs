@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::{Check, Tally, no_std};
 use crate::cargo::{cargo, into_folder, with_flags};
+use crate::packages::prepare_python;
 use crate::{Artifacts, Consent, Error, elf, prepare, workspace};
 
 /// The agent travels into every guest: it must stay smaller than this.
@@ -14,7 +15,7 @@ const CRASH_SEEDS: &str = "200000";
 
 pub(super) fn all(consent: Consent) -> Vec<Check> {
     let mut checks = vec![
-        Check::new("programs for guests", move |_| programs(consent)),
+        Check::new("programs for the tests", move |_| programs(consent)),
         component("format", "fmt", &["fmt", "--all", "--check"]),
         component("clippy", "clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         Check::new("docs", |bench| {
@@ -74,10 +75,10 @@ fn loom_tests() -> Result<Vec<String>, Error> {
     Ok(vec!["--lib loom_".to_owned(), arguments.trim_start().to_owned()])
 }
 
-/// Installs what guests need. Without it the tests with guests are skipped, each of them saying so.
+/// Installs what tests need. Without it those tests are skipped, each of them saying so.
 fn programs(consent: Consent) -> Result<Tally, Error> {
-    match prepare(None, consent) {
-        Ok(_) => Ok(Tally::PASSED),
+    match prepare(None, consent).and_then(|_| prepare_python(consent)) {
+        Ok(()) => Ok(Tally::PASSED),
         Err(Error::Refused(reason)) => {
             eprintln!("    {reason}");
             Ok(Tally { skipped: 1, ..Tally::default() })
