@@ -1,6 +1,5 @@
 //! `--keep`: what to type next, and waiting for the end.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -16,22 +15,25 @@ use crate::{Artifacts, Error};
 const POLL: Duration = Duration::from_millis(200);
 
 /// Commands to try, as they can be typed; `agents` is the folder of the agents' sockets where they are on this host.
-pub(super) fn what_to_type(programs: &Artifacts, socket: &Path, agents: Option<&Path>) -> String {
-    let ivring = format!("{} --socket {}", programs.ivring.display(), socket.display());
+pub(super) fn what_to_type(programs: &Artifacts, daemon: &Path, agents: Option<&Path>) -> String {
     let guest = NAMES[0];
-    let mut text = format!("\nEverything runs on. In another terminal:\n  {ivring} listen &\n");
-    for command in ["ls".to_owned(), format!("ping {guest}"), format!("send {guest} greeting 'hello guest'")]
-    {
-        writeln!(text, "  {ivring} {command}").expect("a string takes everything");
-    }
+    let mut commands: Vec<_> = [
+        "ls".to_owned(),
+        format!("ping {guest}"),
+        "listen".to_owned(),
+        format!("send {guest} greeting hello"),
+    ]
+    .map(|command| format!("{} --socket {} {command}", programs.ivring.display(), daemon.display()))
+    .into();
     if let Some(folder) = agents {
-        let agent = programs.agent.display();
         let socket = host_process::socket(folder, guest);
-        writeln!(text, "  {agent} send greeting 'hello host' --socket {}", socket.display())
-            .expect("a string takes everything");
+        commands.extend(
+            ["listen", "send greeting hello"].map(|command| {
+                format!("{} {command} --socket {}", programs.agent.display(), socket.display())
+            }),
+        );
     }
-    text.push_str("Ctrl-C here ends it.\n");
-    text
+    format!("\nEverything runs on. In other terminals:\n  {}\nCtrl-C here ends it.\n", commands.join("\n  "))
 }
 
 /// Waits for Ctrl-C, or the daemon's end.
