@@ -3,6 +3,7 @@
 mod amount;
 mod evict;
 mod failure;
+mod inspect;
 mod listen;
 mod ls;
 mod options;
@@ -42,7 +43,7 @@ fn run(options: Options) -> Result<(), Failure> {
         // It connects when it has read what is to be sent.
         Command::Send(send) => send::send(send, connect, out),
         Command::Listen(listen) => listen::listen(listen, connect()?, out),
-        Command::Inspect(_) => Err(Failure::new(ivring_proto::control::Code::Refused, "not there yet")),
+        Command::Inspect(inspect) => inspect::inspect(&inspect, out),
         Command::Evict(evict) => evict::evict(&evict, &mut connect()?, out),
     }
 }

@@ -73,11 +73,23 @@ impl OpenError {
             OpenError::Name(error) => error.code(),
             OpenError::File(error) => error.code(),
             OpenError::Map { .. } => Code::Failure,
-            OpenError::Superblock { error: SuperblockError::Version { .. }, .. }
-            | OpenError::Superblock { error: SuperblockError::Features { .. }, .. }
-            | OpenError::OtherGeometry { .. } => Code::Refused,
-            OpenError::Superblock { .. } | OpenError::Geometry(_) => Code::BadInput,
+            OpenError::Superblock { error, .. } => superblock_code(error),
+            OpenError::OtherGeometry { .. } => Code::Refused,
+            OpenError::Geometry(_) => Code::BadInput,
         }
+    }
+}
+
+/// The exit code that belongs to a region that cannot be used.
+pub(crate) fn superblock_code(error: &SuperblockError) -> Code {
+    match error {
+        SuperblockError::Version { .. } | SuperblockError::Features { .. } => Code::Refused,
+        SuperblockError::Empty
+        | SuperblockError::Init
+        | SuperblockError::Magic { .. }
+        | SuperblockError::State { .. }
+        | SuperblockError::Size { .. }
+        | SuperblockError::Geometry(_) => Code::BadInput,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `ivring listen`.
 
-use ivring_proto::control::{Client, Event, GuestIdentity, Target};
+use ivring_proto::control::{Client, ClientError, Code, Event, GuestIdentity, Target};
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -37,7 +37,12 @@ pub(super) fn listen(listen: Listen, client: Client, out: &mut Output) -> Result
     let mut events = client.listen(target, listen.topic)?;
     let mut left = listen.count;
     while left != Some(0) {
-        let Some((event, payload)) = events.next_event(None)? else { continue };
+        let (event, payload) = match events.next_event(None) {
+            Ok(Some(event)) => event,
+            Ok(None) => continue,
+            Err(ClientError::Closed) => return Err(Failure::new(Code::Failure, "ivringd has ended")),
+            Err(error) => return Err(error.into()),
+        };
         if out.json {
             out.json(&Line::new(&event, &payload))?;
         } else {

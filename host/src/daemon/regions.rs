@@ -76,12 +76,16 @@ impl Regions {
         };
         let mut regions =
             Regions { served: Vec::new(), globs: Vec::new(), failing: BTreeMap::new(), template, last_id: 0 };
+        let mut named = Vec::new();
+        // All of them are read before the first is made.
         for region in &options.region {
             if RegionGlob::is_pattern(region) {
                 regions.globs.push(RegionGlob::new(region)?);
-                continue;
+            } else {
+                named.push((region, region_path(region).map_err(OpenError::from)?));
             }
-            let path = region_path(region).map_err(OpenError::from)?;
+        }
+        for (region, path) in named {
             if !regions.is_served(&path) {
                 regions.add(region, None)?;
             }

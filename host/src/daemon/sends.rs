@@ -16,7 +16,7 @@ use super::waiting_sends::{Queue, WaitingSend};
 use crate::HostSendError;
 
 /// Bytes of a record that are neither topic nor payload.
-const RECORD: usize = ENVELOPE + HEADER as usize;
+const RECORD: u64 = HEADER + ENVELOPE as u64;
 
 impl Daemon {
     /// Pushes a message, or lets it wait for room; the answer comes later then.
@@ -64,9 +64,8 @@ impl Daemon {
 
     /// What a push would say to a message that must not overtake others.
     fn full(&mut self, region: RegionId, guest: &Identity, send: &WaitingSend) -> SendError {
-        let payload = send.topic.len().saturating_add(send.body.len());
-        let record = payload.saturating_add(RECORD).next_multiple_of(8);
-        SendError::Full { needed: record as u64, free: self.room(region, guest) }
+        let record = RECORD + send.topic.len() as u64 + send.body.len() as u64;
+        SendError::Full { needed: record.next_multiple_of(8), free: self.room(region, guest) }
     }
 
     /// Tries again what waits for room, where that has changed. Says whether anything was sent.

@@ -1,20 +1,230 @@
-//! The commands, on a daemon with a guest.
+//! The commands, on a daemon with guests.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::json;
 
 use crate::fake_guest::FakeGuest;
 use crate::place::Place;
 use crate::running::Daemon;
 
 const A: &str = "6b7c1f2e-0000-4000-8000-000000000001";
+const B: &str = "6b7c1f2f-0000-4000-8000-000000000002";
 
 #[test]
-fn a_message_each_way() {
+fn a_message_to_a_guest_arrives_as_it_was_sent() {
     let place = Place::new();
     let daemon = Daemon::start(&place);
     let guest = FakeGuest::attached(&place.region_path(), A, "web1");
-    daemon.wait_for("attached", |guests| guests.len() == 1);
-    print!("{}", daemon.ok(&["ls"]));
-    print!("{}", daemon.json(&["ls"]));
-    print!("{}", daemon.ok(&["ping", "web1", "--interval", "0"]));
-    daemon.ok(&["send", "web1", "greeting", "hello"]);
+    assert_eq!(daemon.ok(&["send", "web1", "greeting", "hello"]), "");
     assert_eq!(guest.message(), ("greeting".into(), b"hello".to_vec(), false));
+
+    let file = place.directory().join("payload");
+    let bytes: Vec<u8> = (0..=255).cycle().take(32_000).collect();
+    std::fs::write(&file, &bytes).unwrap();
+    let first = daemon.json(&["send", A, "upload", "--file", file.to_str().unwrap()]);
+    assert_eq!(guest.message(), ("upload".into(), bytes.clone(), false));
+
+    let mut command = daemon.ivring(&["--json", "send", "6b7c", "upload", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&bytes).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(guest.message(), ("upload".into(), bytes, false));
+    // Numbers of messages grow.
+    let second: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(second["message"].as_u64() > first["message"].as_u64(), "{first} {second}");
+
+    daemon.ok(&["send", "web1", "empty"]);
+    assert_eq!(guest.message(), ("empty".into(), Vec::new(), false));
+}
+
+#[test]
+fn ls_shows_who_is_there_and_what_passed() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    assert_eq!(daemon.ok(&["ls"]).lines().count(), 1, "the header");
+    assert_eq!(daemon.json(&["ls"]), json!({ "guests": [] }));
+    let _web1 = FakeGuest::attached(&place.region_path(), A, "web1");
+    let evil = FakeGuest::attached(&place.region_path(), B, "\x1b[31mevil");
+    daemon
+        .wait_for("both attached", |guests| guests.iter().filter(|g| g["state"] == "attached").count() == 2);
+    daemon.ok(&["send", "web1", "t", "12345"]);
+    evil.send("log", &[0; 2048]);
+    daemon.wait_for("received", |guests| guests.iter().any(|guest| guest["received"] == 1));
+
+    let region = place.region();
+    let width = region.len();
+    assert_eq!(
+        daemon.ok(&["ls"]),
+        format!(
+            "NAME            GUEST                                 PORT   {:width$}  CHANNEL  STATE     RECEIVED         SENT\n\
+             web1            {A}  agent  {region}        0  attached         0    0 B     2  5 B\n\
+             \\u{{1b}}[31mevil  {B}  agent  {region}        1  attached         1  2 KiB     1  0 B\n",
+            "REGION"
+        )
+    );
+    let guests = daemon.guests();
+    let mut evil = guests[1].clone();
+    assert!(evil["silent_ms"].take().as_u64().unwrap() < 60_000);
+    assert_eq!(
+        evil,
+        json!({
+            "guest": B, "port": "agent", "name": "\x1b[31mevil", "region": region, "channel": 1,
+            "state": "attached", "silent_ms": null, "max_message": 32_744,
+            "sent": 1, "sent_bytes": 0, "received": 1, "received_bytes": 2048, "redelivered": 0, "full": 0,
+            "pings_dropped": 0, "unknown": 0,
+        })
+    );
+    assert_eq!(daemon.json(&["ls", "--region", "other"]), json!({ "guests": [] }));
+    assert_eq!(daemon.json(&["ls", "--region", region])["guests"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn ping_measures_each_round_trip() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let _guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    let text = daemon.ok(&["ping", "web1", "--count", "3", "--interval", "0", "--bytes", "1K"]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    for (number, line) in (1..).zip(&lines[..3]) {
+        assert!(line.starts_with(&format!("1024 bytes from web1: seq={number} time=")), "{text}");
+    }
+    assert!(lines[3].starts_with("3 sent, 3 answered, min "), "{text}");
+    for word in [", p50 ", ", p99 ", ", max "] {
+        assert!(lines[3].contains(word), "{text}");
+    }
+
+    let report = daemon.json(&["ping", "web1", "--count", "20", "--interval", "0"]);
+    assert_eq!(
+        (&report["sent"], &report["answered"], &report["bytes"]),
+        (&json!(20), &json!(20), &json!(56))
+    );
+    let trips: Vec<u64> = serde_json::from_value(report["round_trips_ns"].clone()).unwrap();
+    assert_eq!((trips.len(), trips.iter().min().copied()), (20, report["min_ns"].as_u64()));
+    assert_eq!(trips.iter().max().copied(), report["max_ns"].as_u64());
+}
+
+#[test]
+fn a_ping_that_is_not_answered_ends() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    let (paused, pause) = guest.pause();
+    let (code, text) = daemon.fails(&["ping", "web1", "--timeout", "0.1"]);
+    assert_eq!((code, text.contains("web1 did not answer within 0.1 s")), (1, true), "{text}");
+    drop(pause);
+    paused.join().unwrap();
+    // The answer that came too late is nobody's.
+    daemon.ok(&["ping", "web1", "--count", "2", "--interval", "0"]);
+}
+
+#[test]
+fn listen_prints_what_guests_send() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let mut listen = daemon.listen(&["--count", "3"]);
+    let guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    let region = place.region();
+    assert_eq!(listen.line(), format!("-- web1 attached in region {region}"));
+    guest.send("log", b"up\n");
+    guest.send("log", b"\x1b[2J");
+    guest.send("log", &[0xff; 7]);
+    assert_eq!(listen.line(), "web1 log: up");
+    assert_eq!(listen.line(), "web1 log: \\u{1b}[2J");
+    assert_eq!(listen.line(), "web1 log: 7 bytes that are no text");
+    assert!(listen.ends().success(), "after three messages");
+}
+
+#[test]
+fn listen_as_json_filters_and_tells_everything() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let mut all = daemon.listen(&["--json"]);
+    let mut one = daemon.listen(&["--json", "--guest", "db1", "--topic", "log"]);
+    let web1 = FakeGuest::attached(&place.region_path(), A, "web1");
+    let db1 = FakeGuest::attached(&place.region_path(), B, "db1");
+    let region = place.region();
+    let from = |event: &str, guest: &str, name: &str| json!({ "event": event, "region": region, "guest": guest, "port": "agent", "name": name });
+    assert_eq!(all.json(), from("attached", A, "web1"));
+    assert_eq!(all.json(), from("attached", B, "db1"));
+    let message = |guest: &str, name: &str, topic: &str, id: u64, text: &str| {
+        let mut event = from("message", guest, name);
+        event["topic"] = topic.into();
+        event["message"] = id.into();
+        event["redelivered"] = false.into();
+        event["text"] = text.into();
+        event
+    };
+    let first = web1.send("log", b"a");
+    assert_eq!(all.json(), message(A, "web1", "log", first, "a"));
+    let second = db1.send("other", b"b");
+    assert_eq!(all.json(), message(B, "db1", "other", second, "b"));
+    let third = db1.send("log", b"c");
+    assert_eq!(all.json(), message(B, "db1", "log", third, "c"));
+    assert_eq!(one.json(), message(B, "db1", "log", third, "c"));
+    db1.run(|guest| guest.bye());
+    let mut detached = from("detached", B, "db1");
+    detached["reason"] = "the guest said good-bye".into();
+    assert_eq!(all.json(), detached);
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_error() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let mut listen = daemon.listen(&[]);
+    let guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    listen.line();
+    listen.close_output();
+    // The pipe breaks at the next line, or the one after.
+    while listen.has_not_ended() {
+        guest.send("log", b"more");
+    }
+    assert!(listen.ends().success());
+}
+
+#[test]
+fn an_evicted_guest_reads_why_and_its_channel_is_free() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let mut listen = daemon.listen(&[]);
+    let guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    listen.line();
+    // What it had published is delivered first.
+    guest.send("last", b"words");
+    assert_eq!(daemon.json(&["evict", "web1"]), json!({ "freed": true }));
+    assert_eq!(listen.line(), "web1 last: words");
+    assert_eq!(
+        listen.line(),
+        format!("-- web1 detached from region {}: evicted by the operator", place.region())
+    );
+    assert_eq!(guest.detached(), "evicted by the operator");
+    assert_eq!(daemon.fails(&["evict", "web2"]).0, 1);
+}
+
+#[test]
+fn programs_in_a_guest_have_ports() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let metrics = FakeGuest::join_port(&place.region_path(), A, "metrics", "web1");
+    daemon.wait_for("attached", |guests| guests.iter().any(|guest| guest["state"] == "attached"));
+    let (code, text) = daemon.fails(&["send", "web1", "t", "x"]);
+    assert_eq!((code, text.contains(":metrics")), (1, true), "{text}");
+    daemon.ok(&["send", "web1:metrics", "t", "x"]);
+    assert_eq!(metrics.message().1, b"x");
+    let agent = FakeGuest::attached(&place.region_path(), A, "web1");
+    daemon.ok(&["send", "web1", "t", "y"]);
+    assert_eq!(agent.message().1, b"y");
+}
+
+#[test]
+fn lines_of_the_log_are_no_data() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let output = daemon.ivring(&["-v", "--json", "ls"]).output().unwrap();
+    assert_eq!(output.stdout, b"{\"guests\":[]}\n");
+    assert!(!output.stderr.contains(&0x1b), "colours where there is no terminal");
 }

@@ -61,10 +61,16 @@ impl FakeGuest {
         FakeGuest { orders: Some(orders), seen, thread: Some(thread) }
     }
 
-    /// Joins and waits until it is attached.
+    /// Joins and waits until it is attached, and the host knows it.
     pub fn attached(region: &Path, uuid: &str, name: &str) -> Self {
         let guest = Self::join(region, uuid, name);
         guest.wait_for(|seen| matches!(seen, Seen::Event(GuestEvent::Attached { .. })));
+        guest.run(|guest| {
+            let link = guest.link().expect("attached");
+            link.ping(0, &[]).expect("room");
+            link.flush();
+        });
+        guest.wait_for(|seen| *seen == Seen::Pong(0));
         guest
     }
 
@@ -103,10 +109,42 @@ impl FakeGuest {
         }
     }
 
+    /// Forgets what it has seen so far.
+    pub fn drain(&self) {
+        while self.seen.try_recv().is_ok() {}
+    }
+
     /// The next message: topic, payload and whether it is a repeat.
     pub fn message(&self) -> (String, Vec<u8>, bool) {
         match self.wait_for(|seen| matches!(seen, Seen::Message { .. })) {
             Seen::Message { topic, payload, redelivered } => (topic, payload, redelivered),
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    /// Stops the guest's thread, as a paused VM, until the second of the results is dropped; the first ends then.
+    pub fn pause(&self) -> (JoinHandle<()>, Sender<()>) {
+        let (pause, paused) = channel::<()>();
+        let (done, goes_on) = channel::<()>();
+        let order: Order = Box::new(move |guest| {
+            // What it has received so far is done with.
+            if let Some(link) = guest.link() {
+                link.ack();
+                link.rx().release();
+            }
+            // An error is what is waited for: the sender was dropped.
+            let _ = paused.recv();
+            drop(done);
+        });
+        self.orders.as_ref().expect("it lives").send(order).expect("it runs");
+        let ended = std::thread::spawn(move || assert!(goes_on.recv().is_err()));
+        (ended, pause)
+    }
+
+    /// Waits until its session is over, and returns why.
+    pub fn detached(&self) -> String {
+        match self.wait_for(|seen| matches!(seen, Seen::Event(GuestEvent::Detached(_)))) {
+            Seen::Event(GuestEvent::Detached(reason)) => reason.to_string(),
             other => unreachable!("{other:?}"),
         }
     }

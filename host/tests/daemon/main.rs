@@ -2,5 +2,11 @@
 
 mod commands;
 mod fake_guest;
+mod inspects;
+mod lifecycle;
+mod listening;
 mod place;
+mod refusals;
+mod regions;
+mod requests;
 mod running;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use ivring_proto::control::{Client, Request, Service};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -75,6 +76,13 @@ impl Daemon {
         }
     }
 
+    /// Ends it as an operator does, and returns what it logged since it began to serve.
+    pub fn stopped(mut self) -> String {
+        self.signal(Signal::SIGTERM);
+        assert_eq!(self.wait().code(), Some(0));
+        self.log()
+    }
+
     /// What it logged since it began to serve; waits for its end.
     pub fn log(mut self) -> String {
         let mut text = String::new();
@@ -106,6 +114,17 @@ impl Daemon {
         let Output { status, stdout, stderr } = self.ivring(arguments).output().expect("ivring starts");
         assert!(!status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stdout));
         (status.code().expect("an exit code"), String::from_utf8(stderr).expect("text"))
+    }
+
+    /// A client of the daemon's control socket.
+    pub fn client(&self) -> Client {
+        Client::connect(Service::Daemon, &self.socket).expect("a connection")
+    }
+
+    /// What the daemon says of itself.
+    pub fn status(&self) -> Value {
+        let (response, _) = self.client().call(&Request::Status, &[]).expect("an answer");
+        Value::Object(response.data)
     }
 
     /// The guests, as `ivring ls --json` shows them.
