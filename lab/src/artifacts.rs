@@ -43,7 +43,7 @@ impl Artifacts {
     }
 }
 
-/// Builds `ivring-witness`, statically linked, for host and guests, or finds it up to date.
+/// Builds `ivring-witness`, statically linked, for guests, or finds it up to date.
 ///
 /// # Errors
 ///

@@ -29,16 +29,13 @@ impl Message {
             _ if number % 16 == 7 => below(draw, room),
             _ => below(draw % SHORT, room),
         };
-        let length = (HEADER + filling) as u64;
-        let mut payload: Vec<u8> = [life, number, length].into_iter().flat_map(u64::to_le_bytes).collect();
-        payload.extend(self.filling().take(filling));
-        payload
+        self.of_length(HEADER + filling)
     }
 
     /// Reads a payload and checks all of it.
     pub(super) fn check(payload: &[u8]) -> Result<Self, Damage> {
         let short = Damage::Short { length: payload.len() };
-        let (header, filling) = payload.split_at_checked(HEADER).ok_or(short)?;
+        let (header, _) = payload.split_at_checked(HEADER).ok_or(short)?;
         let mut words =
             header.chunks_exact(8).filter_map(|word| word.try_into().ok().map(u64::from_le_bytes));
         let (Some(life), Some(number), Some(wanted)) = (words.next(), words.next(), words.next()) else {
@@ -48,15 +45,27 @@ impl Message {
         if wanted != payload.len() as u64 {
             return Err(Damage::Length { message, wanted, length: payload.len() });
         }
-        match filling.iter().zip(message.filling()).position(|(&found, wanted)| found != wanted) {
-            Some(at) => Err(Damage::Content { message, at: HEADER + at, length: payload.len() }),
-            None => Ok(message),
+        let right = message.of_length(payload.len());
+        if payload == right {
+            return Ok(message);
         }
+        let at = payload.iter().zip(&right).take_while(|(found, wanted)| found == wanted).count();
+        Err(Damage::Content { message, at, length: payload.len() })
     }
 
-    fn filling(self) -> impl Iterator<Item = u8> {
-        let seed = mixed(self.life).wrapping_add(self.number);
-        (1_u64..).flat_map(move |word| mixed(seed.wrapping_add(word << 32)).to_le_bytes())
+    fn of_length(self, length: usize) -> Vec<u8> {
+        let Self { life, number } = self;
+        let mut payload = Vec::with_capacity(length + 8);
+        for word in [life, number, length as u64] {
+            payload.extend_from_slice(&word.to_le_bytes());
+        }
+        let mut word = mixed(life).wrapping_add(number);
+        while payload.len() < length {
+            word = mixed(word);
+            payload.extend_from_slice(&word.to_le_bytes());
+        }
+        payload.truncate(length);
+        payload
     }
 }
 

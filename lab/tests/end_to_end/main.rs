@@ -1,0 +1,8 @@
+//! What the project promises, tried with real guests, the real daemon and the real agent.
+//!
+//! A test's region, processes and guests are its own, so the tests run beside each other. The logs of each, the guests'
+//! consoles among them, are kept below `lab/logs` of the target directory.
+
+mod setup;
+mod traffic;
+mod witness;
