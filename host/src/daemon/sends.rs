@@ -64,8 +64,12 @@ impl Daemon {
 
     /// What a push would say to a message that must not overtake others.
     fn full(&mut self, region: RegionId, guest: &Identity, send: &WaitingSend) -> SendError {
-        let record = RECORD + send.topic.len() as u64 + send.body.len() as u64;
-        SendError::Full { needed: record.next_multiple_of(8), free: self.room(region, guest) }
+        SendError::Full { needed: Self::record(send), free: self.room(region, guest) }
+    }
+
+    /// Bytes of a message's record, without a padding before it.
+    fn record(send: &WaitingSend) -> u64 {
+        (RECORD + send.topic.len() as u64 + send.body.len() as u64).next_multiple_of(8)
     }
 
     /// Tries again what waits for room, where that has changed. Says whether anything was sent.
@@ -73,7 +77,10 @@ impl Daemon {
         let mut queues = self.waiting.take();
         let mut any = false;
         for queue in &mut queues {
-            if self.room(queue.region, &queue.guest) != queue.room {
+            let room = self.room(queue.region, &queue.guest);
+            // Room may have come between a refusal and the note of it: the note alone would be believed for ever.
+            let fits = queue.sends.front().is_some_and(|send| room >= Self::record(send));
+            if fits || room != queue.room {
                 any |= self.retry_queue(queue);
                 queue.room = self.room(queue.region, &queue.guest);
             }
