@@ -25,8 +25,8 @@ pub enum DiscoverError {
     Scan(#[from] ScanError),
     /// There is no ivshmem device.
     #[error(
-        "none of the {devices} PCI devices is ivshmem (1af4:1110): give this VM one on the host with \
-        `ivring-vm-config apply`, then power the VM off and on"
+        "none of the {devices} PCI devices is ivshmem (1af4:1110): give this VM one on the host, as \
+        `ivring-vm-config` prints it, then power the VM off and on"
     )]
     NoDevice {
         /// How many PCI devices there are.

@@ -117,7 +117,7 @@ fn a_machine_without_a_device_is_told_what_to_do() {
     machine.write("etc/machine-id", "3d1219c7c4c5404aaa1f6d2a48adfda4\n");
     let output = run(&[]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(stderr(&output).contains("`ivring-vm-config apply`"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("`ivring-vm-config`"), "{}", stderr(&output));
     machine.plug("0000:00:02.0", "0x8086", "0x1234");
     let output = run(&["--pci", "00:02.0"]);
     assert_eq!(output.status.code(), Some(4));
