@@ -228,7 +228,7 @@ fn summary(rows: &[Row], lab: &Lab) -> String {
         Some(Accelerator::Kvm) => ("virtual machines under KVM", ""),
         Some(Accelerator::Tcg) => (
             "virtual machines under TCG",
-            "\nTCG translates the guests' instructions: KVM is several times faster.",
+            "\nTCG translates the guests' instructions; under KVM the processor runs them itself.",
         ),
         None => ("processes of this host", ""),
     };
