@@ -124,6 +124,15 @@ impl Agent {
 
     /// Runs until a signal comes.
     pub(crate) fn run(mut self) -> Result<(), AgentError> {
+        let result = self.turns();
+        if let Some(server) = &mut self.server {
+            // What clients are still to be told, as far as they take it at once.
+            server.flush();
+        }
+        result
+    }
+
+    fn turns(&mut self) -> Result<(), AgentError> {
         while !self.signals.raised() {
             let now = Instant::now();
             self.open(now)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ivring_proto::control::{ClientError, Code, Pong, Request, Target};
 
-use crate::agent::{Place, attached};
+use crate::agent::{Place, attached, wait_for};
 use crate::host::Heard;
 
 fn refused(result: Result<impl Sized, ClientError>) -> (Code, String) {
@@ -23,6 +23,10 @@ fn pings_and_requests_reach_the_host_and_come_back() {
     let ping = |bytes| Request::Ping { target: Target::default(), bytes, timeout_ms: 5000 };
     let (response, _) = client.call(&ping(56), &[]).unwrap();
     assert!(response.payload::<Pong>().unwrap().round_trip_ns > 0);
+    // One answer for each: none when the time is over that it was given.
+    client.call(&Request::Ping { target: Target::default(), bytes: 0, timeout_ms: 200 }, &[]).unwrap();
+    let second = client.next_response(Duration::from_millis(400));
+    assert!(matches!(second, Err(ClientError::TimedOut { .. })), "{second:?}");
     let (code, text) = refused(client.call(&ping(u32::MAX), &[]));
     assert_eq!(code, Code::BadInput, "{text}");
     assert!(text.contains("4294967295 bytes exceed the largest message of"), "{text}");
@@ -55,9 +59,7 @@ fn calls_are_answered_when_the_session_ends() {
     let mut client = place.client();
     let target = Target::default();
     client.send_nowait(&Request::Ping { target, bytes: 0, timeout_ms: 60_000 }, &[]).unwrap();
-    while place.status().1["counters"]["sent"] != 1 {
-        std::thread::yield_now();
-    }
+    wait_for("ping", || (place.status().1["counters"]["sent"] == 1).then_some(()));
     crate::host::close_region(&place.region());
     let (response, _) = client.next_response(Duration::from_secs(20)).unwrap();
     assert_eq!((response.ok, response.code), (false, Code::Failure));
@@ -93,8 +95,11 @@ fn messages_that_wait_keep_their_order() {
         let length = if number % 2 == 0 { 50_000 } else { 1 };
         client.send_nowait(&send(20_000), &vec![number; length]).unwrap();
     }
-    let impatient = refused(place.client().call(&send(0), b"x"));
-    assert_eq!(impatient.0, Code::Refused, "{}", impatient.1);
+    for patience in [0, 100] {
+        let (code, text) = refused(place.client().call(&send(patience), b"x"));
+        assert_eq!(code, Code::Refused, "{text}");
+        assert!(text.contains("messages wait for room already"), "{text}");
+    }
     drop(going_on);
     for number in 0..20_u8 {
         let Heard::Message { payload, .. } = host.next() else { panic!("no message {number}") };

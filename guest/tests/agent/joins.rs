@@ -1,5 +1,7 @@
 //! How the agent waits for what is missing, and what it says meanwhile.
 
+use std::time::Duration;
+
 use crate::agent::{Agent, Place, attached, stderr, stdout, uuid};
 use crate::files::FakeMachine;
 use crate::host::{Heard, Host, MIB, close_region, format, make_file};
@@ -12,6 +14,8 @@ fn waits_for_file_format_and_host_and_says_so_once_a_change() {
     let (code, status) = place.status();
     assert_eq!((code, &status["state"]), (Some(1), &"waiting".into()), "{status}");
     assert!(status["reason"].as_str().unwrap().contains("No such file"), "{status}");
+    // Time in which it looks more than once.
+    std::thread::sleep(Duration::from_millis(1200));
 
     make_file(&place.region(), MIB);
     agent.line_with("waiting: the region is not formatted yet");

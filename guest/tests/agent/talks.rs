@@ -5,7 +5,7 @@ use std::time::Duration;
 use ivring_proto::control::{Event, Request, Target};
 use ivring_proto::link::{SendError, Status, Topic};
 
-use crate::agent::{PATIENCE, Place, attached};
+use crate::agent::{PATIENCE, Place, attached, wait_for};
 use crate::host::{Heard, Host};
 
 #[test]
@@ -61,12 +61,8 @@ fn a_host_that_asks_and_never_listens_costs_a_bounded_memory() {
     let place = Place::new();
     let (host, _agent) = attached(&place);
     ask_without_listening(&host, 100);
-    let lost = loop {
-        match place.status().1["counters"]["answers_lost"].as_u64() {
-            Some(lost) if lost > 0 => break lost,
-            _ => std::thread::yield_now(),
-        }
-    };
+    let lost =
+        wait_for("loss", || place.status().1["counters"]["answers_lost"].as_u64().filter(|lost| *lost > 0));
     assert!((50..=65).contains(&lost), "a megabyte is 34 of them, and the ring holds five: {lost}");
     for id in 0..30 {
         assert_eq!(host.next(), Heard::Response { id, status: Status::Ok, payload: vec![7; 30_000] });
