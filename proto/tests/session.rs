@@ -511,6 +511,32 @@ fn an_evicted_guest_reads_why_and_comes_back_later() {
 }
 
 #[test]
+fn nothing_is_read_from_a_guest_that_never_confirmed() {
+    let mut world = World::new(1);
+    world.start_host();
+    let mut guest = world.guest(1, 11);
+    // The request is written and echoed, and the guest is stopped before it confirms.
+    while world.host().ends[0].channel().phase() != Phase::Offered {
+        world.now += Duration::from_millis(1);
+        if guest.events.is_empty() && world.host().ends[0].channel().phase() == Phase::Free {
+            world.step_guest(&mut guest);
+        }
+        world.step_host();
+    }
+    let place = world.superblock.geometry.channel(0).unwrap();
+    world.memory.store(place.to_host.data, u64::MAX);
+    world.host().ends[0].end(CloseReason::VmGone);
+    world.step_host();
+    world.step_host();
+    let events = world.host().events.clone();
+    assert!(
+        matches!(events[..], [(0, HostEvent::Detached { reason: CloseReason::VmGone, .. })]),
+        "{events:?}"
+    );
+    assert_eq!(world.host().ends[0].channel().phase(), Phase::Free);
+}
+
+#[test]
 fn a_guest_that_breaks_its_ring_is_closed_alone_and_heals_by_joining() {
     let mut world = World::new(2);
     world.start_host();

@@ -217,7 +217,8 @@ impl<M: Memory + Clone> HostEnd<M> {
         {
             self.tell(HostEvent::Attached { resumed: self.resumed });
         }
-        self.begin_drain(After::Offer(*request));
+        let confirmed = self.channel.phase() != Phase::Offered;
+        self.begin_drain(After::Offer(*request), confirmed);
     }
 
     /// Asks the incumbent whether it lives, for the newcomer in `cell`.
@@ -230,20 +231,20 @@ impl<M: Memory + Clone> HostEnd<M> {
         if self.channel.binding().is_none() {
             return;
         }
+        let confirmed = self.channel.phase() != Phase::Offered;
         self.channel.close(&self.memory, reason);
-        self.begin_drain(After::Free(reason));
+        self.begin_drain(After::Free(reason), confirmed);
     }
 
-    fn begin_drain(&mut self, after: After) {
-        let unconfirmed = self.channel.phase() == Phase::Offered;
+    /// Of a session that was never confirmed nothing is read.
+    fn begin_drain(&mut self, after: After, confirmed: bool) {
         let (limit, done) = match &mut self.link {
-            Some(_) if unconfirmed => (0, true),
-            Some(link) => {
+            Some(link) if confirmed => {
                 link.flush();
                 let rx = link.rx();
                 (rx.position().wrapping_add(self.channel.place().to_host.capacity), rx.fault().is_some())
             }
-            None => (0, true),
+            _ => (0, true),
         };
         self.drain = Some(Drain { after, limit, done });
     }
