@@ -18,7 +18,7 @@ use crate::session_table::SessionTable;
 use crate::{Event, Options};
 
 /// Records taken from one guest before the next one's turn.
-const TURN: u32 = 64;
+const TURN: usize = 64;
 /// Sessions are looked at this often; rings in every round.
 const LOOK: Duration = Duration::from_millis(1);
 /// A guest silent for this long is looked for among the processes.
@@ -72,7 +72,8 @@ pub struct Host {
     sight_is_due: bool,
     table: Option<SessionTable>,
     table_is_old: bool,
-    turn: (usize, u32),
+    /// Whose turn it is, and how many records it has had.
+    turn: (usize, usize),
     ladder: Ladder,
     lost: bool,
 }
@@ -173,16 +174,61 @@ impl Host {
     /// A message returned here counts as done with at the next call for the same guest; until then a crash brings it
     /// back, marked.
     pub fn poll(&mut self) -> Option<Event> {
-        if self.lost {
-            return None;
+        let mut found = self.poll_sessions();
+        if found.is_none() {
+            self.receive(1, |guest, received| found = Some(received_event(*guest, received)));
         }
-        let now = self.started.elapsed();
+        // A fault was found instead of a message.
+        found.or_else(|| self.queue.pop_front())
+    }
+
+    /// The next event of a session or of the region, if there is one now: everything but what guests send. Together with
+    /// [`receive`](Self::receive) it does what [`poll`](Self::poll) does, for a loop that is in a hurry.
+    pub fn poll_sessions(&mut self) -> Option<Event> {
         // With events still to be told, more of them can wait: what guests do must not fill this process's memory.
-        if now >= self.next_look && self.queue.is_empty() {
-            self.next_look = now + LOOK;
-            self.look(now);
+        if self.queue.is_empty() && !self.lost {
+            let now = self.started.elapsed();
+            if now >= self.next_look {
+                self.next_look = now + LOOK;
+                self.look(now);
+            }
         }
-        self.queue.pop_front().or_else(|| self.receive())
+        self.queue.pop_front()
+    }
+
+    /// Hands what guests have sent to `take`, at most so many records, and returns how many there were. Nothing is copied
+    /// but into one buffer, and every guest gets its turn.
+    ///
+    /// A record counts as done with when the next of the same guest is looked for; until then a crash brings it back,
+    /// marked. Faults are told by [`poll_sessions`](Self::poll_sessions).
+    pub fn receive(&mut self, most: usize, mut take: impl FnMut(&Identity, &Received<'_>)) -> usize {
+        let mut taken = 0;
+        for _ in 0..self.ends.len() {
+            if taken >= most || self.lost {
+                break;
+            }
+            let (index, mut of_guest) = self.turn;
+            let end = &mut self.ends[index];
+            let guest = end.channel().binding().map(|binding| binding.identity);
+            while let Some(guest) = &guest
+                && of_guest < TURN
+                && taken < most
+            {
+                match end.receive(&mut self.buffer) {
+                    Ok(Some(received)) => take(guest, &received),
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.queue.push_back(Event::Fault { guest: *guest, error });
+                        break;
+                    }
+                }
+                taken += 1;
+                of_guest += 1;
+            }
+            let goes_on = taken >= most && of_guest < TURN;
+            self.turn = if goes_on { (index, of_guest) } else { ((index + 1) % self.ends.len(), 0) };
+        }
+        taken
     }
 
     /// Waits for the next event, at most for `timeout`. Waits as the options' profile says.
@@ -308,26 +354,6 @@ impl Host {
                 end.end(CloseReason::VmGone);
             }
         }
-    }
-
-    fn receive(&mut self) -> Option<Event> {
-        for _ in 0..self.ends.len() {
-            let (index, taken) = self.turn;
-            let end = &mut self.ends[index];
-            let guest = end.channel().binding().map(|binding| binding.identity);
-            let found = match (end.receive(&mut self.buffer), guest) {
-                (Ok(Some(received)), Some(guest)) => Some(received_event(guest, &received)),
-                (Err(error), Some(guest)) => Some(Event::Fault { guest, error }),
-                _ => None,
-            };
-            let next = (index + 1) % self.ends.len();
-            if let Some(event) = found {
-                self.turn = if taken + 1 < TURN { (index, taken + 1) } else { (next, 0) };
-                return Some(event);
-            }
-            self.turn = (next, 0);
-        }
-        None
     }
 
     fn end_of(&mut self, guest: &Identity) -> Option<&mut HostEnd<MappedFile>> {

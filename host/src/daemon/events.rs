@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use ivring_proto::control::{Code, Event as ControlEvent, Pong, Response};
-use ivring_proto::link::{SendError, Status};
+use ivring_proto::control::{Code, Event as ControlEvent, GuestIdentity, Pong, Response, Server};
+use ivring_proto::link::{self, Received, SendError, Status};
 use ivring_proto::session::{Identity, printable};
 use serde::Serialize;
 
 use super::expected::{Asked, Waiter};
 use super::log_limit::Kind;
-use super::regions::RegionId;
+use super::regions::{Names, RegionId, Served};
 use super::requests::RequestError;
 use super::serve::Daemon;
 use crate::Event;
@@ -37,21 +37,58 @@ macro_rules! log {
     };
 }
 
+/// What a guest sent that is no message, out of the buffer that the next record needs.
+struct Sent {
+    guest: Identity,
+    kind: link::Kind,
+    id: u64,
+    status: Status,
+    topic: String,
+    payload: Vec<u8>,
+}
+
 impl Daemon {
-    /// Deals with one event of the region at `index`; returns why that region is to be closed, if it is.
-    pub(super) fn take_event(&mut self, index: usize, event: Event) -> Option<RegionLost> {
-        let region = self.regions.all()[index].id;
-        match event {
-            Event::Message { guest, topic, payload, id, redelivered } => {
-                self.tell_message(index, &guest, topic, &payload, id, redelivered);
+    /// Takes what guests of the region at `index` have sent, and says whether there was anything.
+    pub(super) fn receive(&mut self, index: usize, most: usize) -> bool {
+        let Daemon { regions, server, unheard, .. } = self;
+        let has_listeners = server.has_listeners();
+        let Served { host, names, .. } = &mut regions.all_mut()[index];
+        let mut others = Vec::new();
+        let taken = host.receive(most, |guest, received| {
+            let Received { kind, id, topic, status, payload, .. } = *received;
+            if kind != link::Kind::Message {
+                let (topic, payload) = (topic.to_owned(), payload.to_vec());
+                others.push(Sent { guest: *guest, kind, id, status, topic, payload });
+            } else if !has_listeners || !tell_message(server, names, guest, received) {
+                *unheard += 1;
             }
-            Event::Request { guest, id, topic, payload } => self.answer(index, &guest, id, &topic, &payload),
-            Event::Response { guest, id, status, payload } => {
+        });
+        for sent in others {
+            self.take(index, sent);
+        }
+        taken > 0
+    }
+
+    fn take(&mut self, index: usize, sent: Sent) {
+        let Sent { guest, kind, id, status, topic, payload } = sent;
+        let region = self.regions.all()[index].id;
+        match kind {
+            link::Kind::Request => self.answer(index, &guest, id, &topic, &payload),
+            link::Kind::Response => {
                 if let Some(waiter) = self.expected.answered(id, region, &guest) {
                     self.pass_on(waiter, status, &payload);
                 }
             }
-            Event::Pong { guest, id } => self.measure(region, &guest, id),
+            link::Kind::Pong => self.measure(region, &guest, id),
+            // Messages are told at once, pings answered by the link.
+            link::Kind::Message | link::Kind::Ping => {}
+        }
+    }
+
+    /// Deals with one event of the region at `index`; returns why that region is to be closed, if it is.
+    pub(super) fn take_event(&mut self, index: usize, event: Event) -> Option<RegionLost> {
+        let region = self.regions.all()[index].id;
+        match event {
             Event::Attached { guest, name, channel, resumed } => {
                 let how = if resumed { "again, both rings go on" } else { "anew" };
                 log!(
@@ -62,14 +99,14 @@ impl Daemon {
                     "{} attached to channel {channel}, {how}",
                     shown(&guest, &name)
                 );
-                self.regions.all_mut()[index].attached(&guest, &name);
+                self.regions.all_mut()[index].names.attached(&guest, &name);
                 self.tell(index, &guest, |region, from| ControlEvent::Attached { region, from });
             }
             Event::Detached { guest, name, reason } => {
                 log!(info, self, Some(&guest), Kind::Detached, "{} detached: {reason}", shown(&guest, &name));
                 let reason = reason.to_string();
                 self.tell(index, &guest, |region, from| ControlEvent::Detached { region, from, reason });
-                self.regions.all_mut()[index].detached(&guest);
+                self.regions.all_mut()[index].names.detached(&guest);
                 for waiter in self.expected.of_guest(region, &guest) {
                     self.give_up(waiter);
                 }
@@ -83,7 +120,7 @@ impl Daemon {
     /// Events of which only the log hears.
     fn log_only(&mut self, index: usize, event: Event) {
         let served = &self.regions.all()[index];
-        let name = |guest: &Identity| shown(guest, &served.who(guest).name);
+        let name = |guest: &Identity| shown(guest, &served.names.who(guest).name);
         match event {
             Event::Stale { guest } => {
                 log!(warn, self, Some(&guest), Kind::Stale, "{} is silent: paused, or gone", name(&guest));
@@ -117,34 +154,9 @@ impl Daemon {
                 log!(error, self, Some(&guest), Kind::Fault, "{} broke its ring: {error}", name(&guest));
             }
             Event::SecondWriter(second) => {
-                log!(error, self, None, Kind::SecondWriter, "region {}: {second}", served.name);
+                log!(error, self, None, Kind::SecondWriter, "region {}: {second}", served.names.region);
             }
             _ => {}
-        }
-    }
-
-    fn tell_message(
-        &mut self,
-        index: usize,
-        guest: &Identity,
-        topic: String,
-        payload: &[u8],
-        message: u64,
-        redelivered: bool,
-    ) {
-        let told = self.server.has_listeners().then(|| {
-            let served = &self.regions.all()[index];
-            let (region, from) = (served.name.clone(), Some(served.who(guest)));
-            self.server.publish(&ControlEvent::Message { region, from, topic, message, redelivered }, payload)
-        });
-        match told {
-            // Before the ring is told that it is done with: what a killed daemon leaves is delivered again by the next.
-            Some(Ok(1..)) => self.server.flush(),
-            Some(Ok(0)) | None => self.unheard += 1,
-            Some(Err(error)) => {
-                self.unheard += 1;
-                log!(warn, self, Some(guest), Kind::Answer, "a message of {guest} reaches nobody: {error}");
-            }
         }
     }
 
@@ -153,11 +165,11 @@ impl Daemon {
         &mut self,
         index: usize,
         guest: &Identity,
-        event: impl FnOnce(String, Option<ivring_proto::control::GuestIdentity>) -> ControlEvent,
+        event: impl FnOnce(String, Option<GuestIdentity>) -> ControlEvent,
     ) {
         if self.server.has_listeners() {
             let served = &self.regions.all()[index];
-            let event = event(served.name.clone(), Some(served.who(guest)));
+            let event = event(served.names.region.clone(), Some(served.names.who(guest)));
             // Names and reasons have bounded lengths, far below a frame's.
             let _ = self.server.publish(&event, &[]);
         }
@@ -170,7 +182,8 @@ impl Daemon {
         let answered = match topic {
             ECHO => served.host.respond(guest, id, Status::Ok, payload),
             INFO => {
-                let info = Info { version: env!("CARGO_PKG_VERSION"), region: &served.name, uptime_ms };
+                let info =
+                    Info { version: env!("CARGO_PKG_VERSION"), region: &served.names.region, uptime_ms };
                 let text = serde_json::to_vec(&info).unwrap_or_default();
                 served.host.respond(guest, id, Status::Ok, &text)
             }
@@ -223,6 +236,24 @@ impl Daemon {
         };
         self.server.reply(waiter.client, &response, &[]);
     }
+}
+
+/// Tells a guest's message to those who listen, and says whether anybody took it.
+fn tell_message(server: &mut Server, names: &Names, guest: &Identity, received: &Received<'_>) -> bool {
+    let event = ControlEvent::Message {
+        region: names.region.clone(),
+        from: Some(names.who(guest)),
+        topic: received.topic.to_owned(),
+        message: received.id,
+        redelivered: received.redelivered,
+    };
+    // A frame takes more than any region's record but those of hundreds of megabytes.
+    let told = server.publish(&event, received.payload).unwrap_or(0) > 0;
+    if told {
+        // Before the ring is told that it is done with: what a killed daemon leaves is delivered again by the next.
+        server.flush();
+    }
+    told
 }
 
 /// A guest in a line of the log.

@@ -29,15 +29,21 @@ impl RegionId {
 pub(super) struct Served {
     pub(super) id: RegionId,
     pub(super) host: Host,
-    /// The file's name.
-    pub(super) name: String,
+    pub(super) names: Names,
     /// True when a pattern found it.
     found: bool,
-    /// Its guests as clients are told of them. At most one a channel.
+}
+
+/// How clients are told of a region and its guests.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// The name of the region's file.
+    pub(super) region: String,
+    /// At most one a channel.
     guests: HashMap<Identity, GuestIdentity>,
 }
 
-impl Served {
+impl Names {
     /// Remembers the name that a guest gave itself.
     pub(super) fn attached(&mut self, guest: &Identity, name: &str) {
         self.guests.insert(*guest, listing::identity(guest, name));
@@ -113,11 +119,11 @@ impl Regions {
             tracing::info!("{}: {} sessions of an earlier ivringd go on", path.display(), sessions.len());
         }
         self.last_id += 1;
-        let mut served = Served { id: RegionId(self.last_id), host, name, found, guests: HashMap::new() };
+        let mut names = Names { region: name, guests: HashMap::new() };
         for info in &sessions {
-            served.attached(&info.identity, &info.name);
+            names.attached(&info.identity, &info.name);
         }
-        self.served.push(served);
+        self.served.push(Served { id: RegionId(self.last_id), host, names, found });
         Ok(())
     }
 

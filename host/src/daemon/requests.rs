@@ -165,7 +165,7 @@ impl Daemon {
 
     fn status(&self, roster: &Roster) -> listing::Status {
         let region = |served: &super::regions::Served| listing::Region {
-            region: served.name.clone(),
+            region: served.names.region.clone(),
             path: served.host.path().display().to_string(),
             size: served.host.geometry().size(),
             channels: served.host.geometry().channels(),

@@ -64,7 +64,7 @@ impl Roster {
     pub(super) fn of(regions: &[Served]) -> Self {
         let present = |served: &Served, info: GuestInfo| Present {
             region: served.id,
-            region_name: served.name.clone(),
+            region_name: served.names.region.clone(),
             who: listing::identity(&info.identity, &info.name),
             info,
         };

@@ -26,9 +26,11 @@ impl Daemon {
         send: WaitingSend,
     ) -> Result<Option<Response>, RequestError> {
         let (region, guest) = (present.region, *present.identity());
+        // Before the push: room that comes in between is a change that is seen later.
+        let room = self.room(region, &guest);
         // Those who came first go first.
         let pushed = if self.waiting.any_for(region, &guest) {
-            Err(HostSendError::Send(self.full(region, &guest, &send)))
+            Err(Self::full(room, &send).into())
         } else {
             self.push(region, &guest, &send)
         };
@@ -38,7 +40,6 @@ impl Daemon {
                 if !self.waiting.takes(send.body.len()) {
                     return Err(RequestError::TooManyWait);
                 }
-                let room = self.room(region, &guest);
                 self.waiting.push(region, guest, present.shown(), room, send);
                 Ok(None)
             }
@@ -63,13 +64,9 @@ impl Daemon {
     }
 
     /// What a push would say to a message that must not overtake others.
-    fn full(&mut self, region: RegionId, guest: &Identity, send: &WaitingSend) -> SendError {
-        SendError::Full { needed: Self::record(send), free: self.room(region, guest) }
-    }
-
-    /// Bytes of a message's record, without a padding before it.
-    fn record(send: &WaitingSend) -> u64 {
-        (RECORD + send.topic.len() as u64 + send.body.len() as u64).next_multiple_of(8)
+    fn full(room: u64, send: &WaitingSend) -> SendError {
+        let record = RECORD + send.topic.len() as u64 + send.body.len() as u64;
+        SendError::Full { needed: record.next_multiple_of(8), free: room }
     }
 
     /// Tries again what waits for room, where that has changed. Says whether anything was sent.
@@ -77,12 +74,8 @@ impl Daemon {
         let mut queues = self.waiting.take();
         let mut any = false;
         for queue in &mut queues {
-            let room = self.room(queue.region, &queue.guest);
-            // Room may have come between a refusal and the note of it: the note alone would be believed for ever.
-            let fits = queue.sends.front().is_some_and(|send| room >= Self::record(send));
-            if fits || room != queue.room {
+            if self.room(queue.region, &queue.guest) != queue.room {
                 any |= self.retry_queue(queue);
-                queue.room = self.room(queue.region, &queue.guest);
             }
         }
         self.waiting.put_back(queues);
@@ -92,6 +85,8 @@ impl Daemon {
     fn retry_queue(&mut self, queue: &mut Queue) -> bool {
         let mut any = false;
         while let Some(send) = queue.sends.front() {
+            // Before the push, as in `send`.
+            queue.room = self.room(queue.region, &queue.guest);
             let response = match self.push(queue.region, &queue.guest, send) {
                 Ok(message) => Response::carrying(send.id, &Sent { message }),
                 // A guest that is just restarted may be back in time.
@@ -117,8 +112,8 @@ impl Daemon {
                 std::mem::take(&mut queue.sends).into_iter().partition(is_over);
             queue.sends = left;
             for send in over {
-                let error = self.full(queue.region, &queue.guest, &send);
-                let error = RequestError::of_send(queue.shown.clone(), Phase::Attached, error.into());
+                let full = Self::full(self.room(queue.region, &queue.guest), &send);
+                let error = RequestError::of_send(queue.shown.clone(), Phase::Attached, full.into());
                 self.server.reply(send.client, &error.response(send.id), &[]);
             }
         }

@@ -18,8 +18,8 @@ use super::requests::RequestError;
 use super::signals::Signals;
 use super::waiting_sends::WaitingSends;
 
-/// Events taken from one region before the next one's turn.
-const EVENTS_A_TURN: usize = 256;
+/// Records taken from one region before the next one's turn.
+const RECORDS_A_TURN: usize = 256;
 /// A busy loop looks for clients this often: the look is a system call, and rings are polled without one.
 const CLIENTS: Duration = Duration::from_micros(50);
 /// Deadlines of clients are looked at this often.
@@ -131,13 +131,15 @@ impl Daemon {
         let mut any = false;
         let mut lost = Vec::new();
         for index in 0..self.regions.all().len() {
-            for _ in 0..EVENTS_A_TURN {
-                let Some(event) = self.regions.all_mut()[index].host.poll() else { break };
+            // At most what one look at the sessions found.
+            while let Some(event) = self.regions.all_mut()[index].host.poll_sessions() {
                 any = true;
                 if let Some(reason) = self.take_event(index, event) {
                     lost.push((self.regions.all()[index].id, reason));
                 }
             }
+            // After the events: nothing of a guest is told before that it has attached.
+            any |= self.receive(index, RECORDS_A_TURN);
         }
         for (region, reason) in lost {
             for waiter in self.expected.of_region(region) {
