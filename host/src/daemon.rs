@@ -5,12 +5,13 @@
 //! | `options`, `error`, `signals` | how it begins and ends |
 //! | `serve` | the loop |
 //! | `regions` | the regions it serves, and those that appear |
-//! | `events` | what guests do |
+//! | `events`, `answers` | what guests do, and what they are answered |
 //! | `requests`, `roster` | what clients ask, and whom they mean |
 //! | `expected` | answers of guests that clients wait for |
 //! | `sends`, `waiting_sends` | messages to guests, and those that wait for room |
 //! | `log_limit` | how often a guest is heard in the log |
 
+mod answers;
 mod error;
 mod events;
 mod expected;

@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use ivring_proto::control::{Code, Event as ControlEvent, GuestIdentity, Pong, Response, Server};
-use ivring_proto::link::{self, Received, SendError, Status};
+use ivring_proto::link::{self, Received, Status};
 use ivring_proto::session::{Identity, printable};
-use serde::Serialize;
 
 use super::expected::{Asked, Waiter};
 use super::log_limit::Kind;
@@ -14,19 +13,6 @@ use super::requests::RequestError;
 use super::serve::Daemon;
 use crate::Event;
 use crate::region_file::RegionLost;
-
-/// Answers with what was asked.
-const ECHO: &str = "ivring.echo";
-/// Answers with [`Info`] as JSON.
-const INFO: &str = "ivring.info";
-
-/// What a guest that asks for `ivring.info` reads.
-#[derive(Debug, Serialize)]
-struct Info<'a> {
-    version: &'a str,
-    region: &'a str,
-    uptime_ms: u128,
-}
 
 /// Writes a line about a guest, if that guest has not filled the log already.
 macro_rules! log {
@@ -73,7 +59,7 @@ impl Daemon {
         let Sent { guest, kind, id, status, topic, payload } = sent;
         let region = self.regions.all()[index].id;
         match kind {
-            link::Kind::Request => self.answer(index, &guest, id, &topic, &payload),
+            link::Kind::Request => self.answer(index, &guest, id, &topic, payload),
             link::Kind::Response => {
                 if let Some(waiter) = self.expected.answered(id, region, &guest) {
                     self.pass_on(waiter, status, &payload);
@@ -107,6 +93,7 @@ impl Daemon {
                 let reason = reason.to_string();
                 self.tell(index, &guest, |region, from| ControlEvent::Detached { region, from, reason });
                 self.regions.all_mut()[index].names.detached(&guest);
+                self.forget_answers(region, &guest);
                 for waiter in self.expected.of_guest(region, &guest) {
                     self.give_up(waiter);
                 }
@@ -172,32 +159,6 @@ impl Daemon {
             let event = event(served.names.region.clone(), Some(served.names.who(guest)));
             // Names and reasons have bounded lengths, far below a frame's.
             let _ = self.server.publish(&event, &[]);
-        }
-    }
-
-    /// Answers a guest's request to the host.
-    fn answer(&mut self, index: usize, guest: &Identity, id: u64, topic: &str, payload: &[u8]) {
-        let uptime_ms = self.started.elapsed().as_millis();
-        let served = &mut self.regions.all_mut()[index];
-        let answered = match topic {
-            ECHO => served.host.respond(guest, id, Status::Ok, payload),
-            INFO => {
-                let info =
-                    Info { version: env!("CARGO_PKG_VERSION"), region: &served.names.region, uptime_ms };
-                let text = serde_json::to_vec(&info).unwrap_or_default();
-                served.host.respond(guest, id, Status::Ok, &text)
-            }
-            _ => served.host.respond(guest, id, Status::NoHandler, &[]),
-        };
-        let answered = match answered {
-            // The rings can be of two sizes.
-            Err(error @ SendError::TooLarge { .. }) => {
-                served.host.respond(guest, id, Status::Failed, error.to_string().as_bytes())
-            }
-            other => other,
-        };
-        if let Err(error) = answered {
-            log!(warn, self, Some(guest), Kind::Answer, "a request of {guest} is not answered: {error}");
         }
     }
 

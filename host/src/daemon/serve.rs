@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::sys::time::TimeSpec;
 
+use super::answers::WaitingAnswers;
 use super::error::DaemonError;
 use super::expected::{Asked, Expected, Waiter};
 use super::log_limit::LogLimit;
@@ -57,6 +58,7 @@ pub(super) struct Daemon {
     pub(super) server: Server,
     pub(super) expected: Expected,
     pub(super) waiting: WaitingSends,
+    pub(super) answers: Vec<WaitingAnswers>,
     /// Guests for which messages were pushed and not flushed yet.
     pub(super) unflushed: Vec<(RegionId, Identity)>,
     pub(super) limit: LogLimit,
@@ -74,6 +76,7 @@ impl Daemon {
             server,
             expected: Expected::new(random()),
             waiting: WaitingSends::default(),
+            answers: Vec::new(),
             unflushed: Vec::new(),
             limit: LogLimit::default(),
             profile,
@@ -98,6 +101,8 @@ impl Daemon {
             if clients.is_due(now) {
                 busy |= self.serve_clients(now);
             }
+            // Answers first: they were owed before.
+            busy |= self.retry_answers();
             busy |= self.retry_sends();
             if deadlines.is_due(now) {
                 self.end_waiting(now);

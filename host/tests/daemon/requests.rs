@@ -64,6 +64,35 @@ fn the_host_answers_a_guest() {
 }
 
 #[test]
+fn answers_wait_for_a_guest_that_is_slow() {
+    // Three times what its ring holds.
+    const REQUESTS: u64 = 20;
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    guest.run(|guest| {
+        let link = guest.link().expect("attached");
+        let topic = Topic::new("ivring.echo").expect("a topic");
+        for id in 0..REQUESTS {
+            // Nothing is received meanwhile, and the host takes requests also while the guest's ring is full.
+            while link.request(id, topic, &[7; 10_000]).is_err() {
+                std::thread::yield_now();
+            }
+            link.flush();
+        }
+    });
+    for id in 0..REQUESTS {
+        match guest.wait_for(|seen| matches!(seen, Seen::Response { .. })) {
+            Seen::Response { id: answered, payload, .. } => {
+                assert_eq!((answered, payload.len()), (id, 10_000));
+            }
+            other => unreachable!("{other:?}"),
+        }
+    }
+    assert!(!daemon.stopped().contains("is lost"));
+}
+
+#[test]
 fn many_messages_at_once_arrive_in_order() {
     const MESSAGES: u64 = 20_000;
     let place = Place::new();

@@ -1,0 +1,151 @@
+//! The daemon's own answers to what guests ask it, and those that wait for room.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use ivring_proto::link::{SendError, Status};
+use ivring_proto::session::Identity;
+use serde::Serialize;
+
+use super::log_limit::Kind;
+use super::regions::RegionId;
+use super::serve::Daemon;
+
+/// Answers with what was asked.
+const ECHO: &str = "ivring.echo";
+/// Answers with [`Info`] as JSON.
+const INFO: &str = "ivring.info";
+/// Bytes of answers that may wait for one guest. Who asks for more than it receives loses the rest.
+const MOST_BYTES: usize = 1 << 20;
+
+/// No ring has that much room.
+const NOT_TRIED: u64 = u64::MAX;
+
+/// What a guest that asks for `ivring.info` reads.
+#[derive(Debug, Serialize)]
+struct Info<'a> {
+    version: &'a str,
+    region: &'a str,
+    uptime_ms: u128,
+}
+
+#[derive(Debug)]
+struct Answer {
+    id: u64,
+    status: Status,
+    payload: Vec<u8>,
+}
+
+/// The answers that wait for one guest's ring.
+#[derive(Debug)]
+pub(super) struct WaitingAnswers {
+    region: RegionId,
+    guest: Identity,
+    /// Room in the ring before the first was last tried; nothing to try while it is the same.
+    room: u64,
+    bytes: usize,
+    answers: VecDeque<Answer>,
+}
+
+impl Daemon {
+    /// Answers a guest's request to the host, now or as soon as there is room.
+    pub(super) fn answer(&mut self, index: usize, guest: &Identity, id: u64, topic: &str, payload: Vec<u8>) {
+        let served = &self.regions.all()[index];
+        let (status, payload) = match topic {
+            ECHO => (Status::Ok, payload),
+            INFO => {
+                let uptime_ms = self.started.elapsed().as_millis();
+                let info =
+                    Info { version: env!("CARGO_PKG_VERSION"), region: &served.names.region, uptime_ms };
+                (Status::Ok, serde_json::to_vec(&info).expect("text and numbers are JSON"))
+            }
+            _ => (Status::NoHandler, Vec::new()),
+        };
+        let queue = self.answers_to(self.regions.all()[index].id, guest);
+        let is_first = queue.answers.is_empty();
+        // A byte more for each, so that empty ones are bounded, too.
+        let bytes = payload.len() + 1;
+        if !is_first && queue.bytes + bytes > MOST_BYTES {
+            self.log_lost_answer(guest, "it does not receive those that wait already");
+            return;
+        }
+        queue.bytes += bytes;
+        queue.answers.push_back(Answer { id, status, payload });
+        if is_first {
+            self.retry_answers();
+        }
+    }
+
+    /// The queue of a guest, made where there is none.
+    fn answers_to(&mut self, region: RegionId, guest: &Identity) -> &mut WaitingAnswers {
+        let index = self.answers.iter().position(|queue| queue.is_of(region, guest)).unwrap_or_else(|| {
+            let (room, bytes, answers) = (NOT_TRIED, 0, VecDeque::new());
+            self.answers.push(WaitingAnswers { region, guest: *guest, room, bytes, answers });
+            self.answers.len() - 1
+        });
+        &mut self.answers[index]
+    }
+
+    /// Sends answers that there is room for by now; says whether anything was sent.
+    pub(super) fn retry_answers(&mut self) -> bool {
+        let mut queues = std::mem::take(&mut self.answers);
+        let mut any = false;
+        for queue in &mut queues {
+            any |= self.retry_answers_of(queue);
+        }
+        queues.retain(|queue| !queue.answers.is_empty());
+        self.answers = queues;
+        any
+    }
+
+    fn retry_answers_of(&mut self, queue: &mut WaitingAnswers) -> bool {
+        let WaitingAnswers { region, guest, room, bytes, answers } = queue;
+        let Some(served) = self.regions.get_mut(*region) else {
+            answers.clear();
+            return false;
+        };
+        if served.host.room(guest) == *room {
+            return false;
+        }
+        let before = answers.len();
+        let mut lost = None;
+        while let Some(Answer { id, status, payload }) = answers.front() {
+            // Before the push: room that comes in between is a change that is seen later.
+            *room = served.host.room(guest);
+            match served.host.respond(guest, *id, *status, payload) {
+                Ok(()) => {}
+                Err(SendError::Full { .. }) => break,
+                // The rings can be of two sizes. The words are short, and if they do not fit either, the guest waits in vain.
+                Err(error @ SendError::TooLarge { .. }) => {
+                    let words = error.to_string();
+                    lost = served.host.respond(guest, *id, Status::Failed, words.as_bytes()).err().or(lost);
+                }
+                Err(error @ (SendError::NotAttached | SendError::Fault(_))) => lost = Some(error),
+            }
+            *bytes -= payload.len() + 1;
+            answers.pop_front();
+        }
+        let any = answers.len() < before;
+        if let Some(error) = lost {
+            self.log_lost_answer(&queue.guest, &error.to_string());
+        }
+        any
+    }
+
+    /// Forgets the answers to a guest whose session is over.
+    pub(super) fn forget_answers(&mut self, region: RegionId, guest: &Identity) {
+        self.answers.retain(|queue| !queue.is_of(region, guest));
+    }
+
+    fn log_lost_answer(&mut self, guest: &Identity, why: &str) {
+        if let Some(suppressed) = self.limit.allows(Some(guest), Kind::Answer, Instant::now()) {
+            tracing::warn!("an answer to {guest} is lost: {why}{suppressed}");
+        }
+    }
+}
+
+impl WaitingAnswers {
+    fn is_of(&self, region: RegionId, guest: &Identity) -> bool {
+        self.region == region && self.guest == *guest
+    }
+}
