@@ -126,8 +126,26 @@ impl Lab {
     ///
     /// [`Error::Io`] if the cleaning process has ended.
     pub fn region(&self, size: Size) -> Result<Shmem, Error> {
-        let name = format!("{}-{}", self.name, self.regions.fetch_add(1, Ordering::Relaxed));
-        let shmem = Shmem::new(&name, size).expect("the name holds letters, digits and '-' only");
+        let number = self.regions.fetch_add(1, Ordering::Relaxed);
+        self.named(&format!("{}-{number}", self.name), size)
+    }
+
+    /// As [`Lab::region`], for the guest with this UUID alone. The names of these match `LAB-own-*`, where a region of
+    /// [`Lab::region`] is named `LAB-NUMBER`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the cleaning process has ended.
+    ///
+    /// # Panics
+    ///
+    /// If `uuid` is none.
+    pub fn region_of(&self, uuid: &str, size: Size) -> Result<Shmem, Error> {
+        self.named(&format!("{}-own-{uuid}", self.name), size)
+    }
+
+    fn named(&self, name: &str, size: Size) -> Result<Shmem, Error> {
+        let shmem = Shmem::new(name, size).expect("the name holds letters, digits and '-' only");
         self.keeper.remove(Path::new(&shmem.path()))?;
         Ok(shmem)
     }

@@ -3,6 +3,12 @@
 //! A test's region, processes and guests are its own, so the tests run beside each other. The logs of each, the guests'
 //! consoles among them, are kept below `lab/logs` of the target directory.
 
+mod agent;
+mod daemon;
+mod joining;
+mod killed;
+mod power;
+mod regions;
 mod setup;
 mod traffic;
 mod witness;

@@ -3,7 +3,7 @@
 use ivring_lab::witness::{Delivery, check};
 
 use crate::setup::lab;
-use crate::witness::{HOST, HostWitness, journal_in, peer, start_in, wait_for_messages_in};
+use crate::witness::{HOST, HostWitness, journal_in, life_in, peer, start_in, wait_for_message_in};
 
 /// Messages each way and guest.
 const COUNT: u32 = 10_000;
@@ -20,8 +20,9 @@ fn ten_thousand_messages_each_way_with_two_guests_at_once() {
     }
     let all = Delivery { messages: 10_000, repeats: 0 };
     for (guest, plan) in guests.iter_mut().zip(&plans) {
-        host.wait_for_messages(&peer(plan), all.messages);
-        wait_for_messages_in(guest, all.messages);
+        let last = u64::from(COUNT) - 1;
+        host.wait_for_message(&peer(plan), life_in(guest), last);
+        wait_for_message_in(guest, host.life(), last);
         let (here, there) = (host.journal(), journal_in(guest));
         assert_eq!(check(&there, HOST, &here, &peer(plan)), Ok(all), "from {}", plan.name);
         assert_eq!(check(&here, &peer(plan), &there, HOST), Ok(all), "to {}", plan.name);

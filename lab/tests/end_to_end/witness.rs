@@ -1,7 +1,7 @@
 //! The witness at work on both sides.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ivring_lab::witness::{Line, read_journal};
@@ -61,10 +61,22 @@ impl<'a> HostWitness<'a> {
         read_journal(&fs::read_to_string(&self.journal).unwrap_or_default())
     }
 
-    /// Waits until the journal holds `count` messages received from `peer`.
+    /// The number of its present life.
+    pub fn life(&self) -> u64 {
+        last_life(&self.journal()).expect("it has started")
+    }
+
+    /// Waits until the journal holds `count` messages received from `peer`, repeats included.
     pub fn wait_for_messages(&self, peer: &str, count: usize) {
         wait_for(&format!("{count} messages from {peer}; see {}", self.journal.display()), || {
             (received(&self.journal(), peer) >= count).then_some(())
+        });
+    }
+
+    /// Waits until the journal holds a message of a life of `peer`.
+    pub fn wait_for_message(&self, peer: &str, life: u64, number: u64) {
+        wait_for(&format!("message {number} from {peer}; see {}", self.journal.display()), || {
+            has(&self.journal(), peer, life, number).then_some(())
         });
     }
 
@@ -102,9 +114,25 @@ pub fn peer(plan: &Plan) -> String {
 
 /// Starts a witness in a guest and returns its process there. The journal goes on over its lives.
 pub fn start_in(guest: &mut Guest, send: u32) -> String {
-    // The console is a log that outlives the guest.
-    let command = format!("ivring-witness guest --port witness --journal {JOURNAL} --send {send}");
+    start_with(guest, send, JOURNAL)
+}
+
+/// As [`start_in`], with the console as its journal, which outlives the guest: see [`journal_on_console`].
+pub fn start_on_console(guest: &mut Guest, send: u32) -> String {
+    start_with(guest, send, "/dev/console")
+}
+
+fn start_with(guest: &mut Guest, send: u32, journal: &str) -> String {
+    // What it says goes to the console, which is kept.
+    let command = format!("ivring-witness guest --port witness --journal {journal} --send {send}");
     output(guest, &format!("{command} >/dev/console 2>&1 & echo $!"))
+}
+
+/// SIGKILL for a process in a guest, which writes nothing more then.
+pub fn kill_in(guest: &mut Guest, process: &str) {
+    // The shell that started it has ended, so init reaps it, or it stays a zombie.
+    let gone = format!("[ -z \"$(tr -d '\\0' </proc/{process}/cmdline 2>/dev/null)\" ]");
+    output(guest, &format!("kill -9 {process}; until {gone}; do sleep 0.02; done"));
 }
 
 /// The journal of the witness in a guest.
@@ -112,10 +140,31 @@ pub fn journal_in(guest: &mut Guest) -> Vec<Line> {
     read_journal(&output(guest, &format!("cat {JOURNAL}")))
 }
 
-/// Waits until the witness in a guest has received `count` messages.
-pub fn wait_for_messages_in(guest: &mut Guest, count: usize) {
-    wait_for(&format!("{count} messages in {}", guest.name()), || {
-        let lines = output(guest, &format!("grep -c '\"received\"' {JOURNAL} || true"));
-        (lines.parse::<usize>().ok()? >= count).then_some(())
+/// The journal that a witness writes to its guest's console. Its last lines may still be on their way.
+pub fn journal_on_console(console: &Path) -> Vec<Line> {
+    read_journal(&String::from_utf8_lossy(&fs::read(console).expect("the console is kept")))
+}
+
+/// The number of the present life of the witness in a guest.
+pub fn life_in(guest: &mut Guest) -> u64 {
+    let lives = read_journal(&output(guest, &format!("grep '\"start\"' {JOURNAL}")));
+    last_life(&lives).expect("it has started")
+}
+
+/// Waits until the witness in a guest has received a message of a life of the host.
+pub fn wait_for_message_in(guest: &mut Guest, life: u64, number: u64) {
+    wait_for(&format!("message {number} in {}", guest.name()), || {
+        let lines = output(guest, &format!("grep '\"life\":{life},\"number\":{number},' {JOURNAL} || true"));
+        has(&read_journal(&lines), HOST, life, number).then_some(())
     });
+}
+
+fn last_life(journal: &[Line]) -> Option<u64> {
+    let life = |line: &Line| if let Line::Start { life } = line { Some(*life) } else { None };
+    journal.iter().rev().find_map(life)
+}
+
+fn has(journal: &[Line], from: &str, of: u64, wanted: u64) -> bool {
+    let is_it = |line: &Line| matches!(line, Line::Received { peer, life, number, .. } if peer == from && (*life, *number) == (of, wanted));
+    journal.iter().any(is_it)
 }
