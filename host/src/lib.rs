@@ -15,7 +15,6 @@ mod region;
 pub mod region_file;
 pub mod region_glob;
 pub mod region_name;
-mod seconds;
 mod session_table;
 
 pub use event::Event;

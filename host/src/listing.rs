@@ -30,8 +30,9 @@ pub(crate) struct Guest {
     pub(crate) silent_ms: u64,
     /// Bytes that topic and payload of a message to it may have together.
     pub(crate) max_message: usize,
+    /// What passed through its channel, seen from the host.
     #[serde(flatten)]
-    pub(crate) traffic: Traffic,
+    pub(crate) counters: Counters,
 }
 
 /// Where a guest's session is in its life, as far as an operator cares.
@@ -69,41 +70,6 @@ impl State {
     }
 }
 
-/// What passed through a guest's channel, seen from the host.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Traffic {
-    /// Records to the guest: messages, requests, pings and answers.
-    pub(crate) sent: u64,
-    pub(crate) sent_bytes: u64,
-    /// Records from the guest.
-    pub(crate) received: u64,
-    pub(crate) received_bytes: u64,
-    /// Of these, received by an earlier host before.
-    pub(crate) redelivered: u64,
-    /// Sends that found the ring full.
-    pub(crate) full: u64,
-    /// The guest's pings that were not answered because the ring was full.
-    pub(crate) pings_dropped: u64,
-    /// Records of a newer version's kinds, skipped.
-    pub(crate) unknown: u64,
-}
-
-impl From<Counters> for Traffic {
-    fn from(counters: Counters) -> Self {
-        let Counters {
-            sent,
-            sent_bytes,
-            received,
-            received_bytes,
-            redelivered,
-            full,
-            pings_dropped,
-            unknown,
-        } = counters;
-        Traffic { sent, sent_bytes, received, received_bytes, redelivered, full, pings_dropped, unknown }
-    }
-}
-
 impl Guest {
     /// A guest as the region of that name shows it.
     pub(crate) fn new(region: &str, info: &GuestInfo) -> Self {
@@ -119,7 +85,7 @@ impl Guest {
             reason,
             silent_ms: u64::try_from(info.silent_for.as_millis()).unwrap_or(u64::MAX),
             max_message: info.max_message,
-            traffic: info.counters.into(),
+            counters: info.counters,
         }
     }
 }

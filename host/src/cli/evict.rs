@@ -1,16 +1,15 @@
 //! `ivring evict`.
 
-use ivring_proto::control::{Client, Code, Request};
+use ivring_proto::console::{Endpoint, Failure, Output};
+use ivring_proto::control::{Code, Request};
 
-use super::failure::Failure;
 use super::options::Evict;
-use super::output::Output;
 use super::target;
 
 /// Takes its channel away from a guest.
-pub(super) fn evict(evict: &Evict, client: &mut Client, out: &mut Output) -> Result<(), Failure> {
+pub(super) fn evict(evict: &Evict, daemon: &Endpoint, out: &mut Output) -> Result<(), Failure> {
     let request = Request::Evict { target: target(&evict.guest, &evict.region) };
-    let (response, _) = client.call(&request, &[])?;
+    let (response, _) = daemon.connect()?.call(&request, &[])?;
     let freed = response.code.is_done();
     if out.json {
         out.json(&serde_json::json!({ "freed": freed }))?;

@@ -2,15 +2,13 @@
 
 mod view;
 
+use ivring_proto::console::{Failure, Output, shown};
 use ivring_proto::control::Code;
 use ivring_proto::layout::SuperblockError;
 use ivring_proto::memory::MappedFile;
 
 use super::amount::bytes;
-use super::failure::Failure;
 use super::options::Inspect;
-use super::output::Output;
-use super::shown::shown;
 use super::table::{Align, table};
 use crate::region::superblock_code;
 use crate::region_file::RegionFile;

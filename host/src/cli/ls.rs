@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use ivring_proto::control::{Client, Request};
+use ivring_proto::console::{Endpoint, Failure, Output, shown};
+use ivring_proto::control::Request;
 
 use super::amount::{bytes, time};
-use super::failure::Failure;
 use super::options::Ls;
-use super::output::Output;
-use super::shown::shown;
 use super::table::{Align, table};
 use crate::listing::{Guest, Guests, State};
 
@@ -26,9 +24,9 @@ const COLUMNS: [(&str, Align); 10] = [
 ];
 
 /// Lists the guests of the running daemon.
-pub(super) fn list(ls: &Ls, client: &mut Client, out: &mut Output) -> Result<(), Failure> {
-    let (response, _) = client.call(&Request::List, &[])?;
-    let mut list: Guests = response.payload().map_err(|error| Failure::other_version(&error))?;
+pub(super) fn list(ls: &Ls, daemon: &Endpoint, out: &mut Output) -> Result<(), Failure> {
+    let (response, _) = daemon.connect()?.call(&Request::List, &[])?;
+    let mut list: Guests = daemon.payload(&response)?;
     list.guests.retain(|guest| ls.region.name.as_ref().is_none_or(|region| *region == guest.region));
     if out.json {
         return out.json(&list);
@@ -48,7 +46,7 @@ fn row(guest: &Guest) -> Vec<String> {
         (State::Closed, Some(reason)) => format!("closed: {reason}"),
         (state, _) => state.name().to_owned(),
     };
-    let traffic = &guest.traffic;
+    let counters = &guest.counters;
     vec![
         shown(&guest.who.name),
         guest.who.uuid.clone(),
@@ -56,9 +54,9 @@ fn row(guest: &Guest) -> Vec<String> {
         guest.region.clone(),
         guest.channel.to_string(),
         state,
-        traffic.received.to_string(),
-        bytes(traffic.received_bytes),
-        traffic.sent.to_string(),
-        bytes(traffic.sent_bytes),
+        counters.received.to_string(),
+        bytes(counters.received_bytes),
+        counters.sent.to_string(),
+        bytes(counters.sent_bytes),
     ]
 }

@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use ivring_proto::console::{EXIT_CODES, parse_seconds};
 
 use crate::byte_size::parse_byte_size;
-use crate::seconds::parse_seconds;
 
 /// Speaks with the VMs of this host through ivringd.
 ///
 /// GUEST is a VM's UUID, a unique beginning of it, or the name that the guest gave itself; GUEST:PORT is a program in it
 /// other than the agent.
 #[derive(Debug, Parser)]
-#[command(name = "ivring", version, after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
+#[command(name = "ivring", version)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(super) struct Options {
     /// Control socket of ivringd [default: /run/ivringd/control.sock, one's own below $XDG_RUNTIME_DIR first].
     #[arg(long, global = true, value_name = "PATH")]
@@ -37,22 +38,6 @@ Examples:
   ivring ping web1                       how long is a round trip
   ivring send web1 greeting 'hello'      a message to the agent in web1
   ivring listen                          what the guests send";
-
-const LONG_EXAMPLES: &str = "\
-Examples:
-  ivring ls                              who is there
-  ivring ping web1                       how long is a round trip
-  ivring send web1 greeting 'hello'      a message to the agent in web1
-  ivring listen                          what the guests send
-
-Exit codes:
-  0  done
-  1  the answer is no: not connected, nothing found
-  2  the command line is wrong
-  3  refused or unsupported
-  4  bad input
-  5  a file, a permission or the other side failed
-  6  done, but something is still pending";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use ivring_proto::control::{Client, ClientError, Code, Pong, Request};
+use ivring_proto::console::{Endpoint, Failure, Output, milliseconds, shown};
+use ivring_proto::control::{ClientError, Code, Pong, Request};
 use serde::Serialize;
 
 use super::amount::time;
-use super::failure::Failure;
 use super::options::Ping;
-use super::output::Output;
 use super::target;
 
 /// What `--json` prints at the end.
@@ -46,15 +45,15 @@ impl Summary {
 }
 
 /// Measures round trips to a guest, one after the other.
-pub(super) fn ping(ping: &Ping, client: &mut Client, out: &mut Output) -> Result<(), Failure> {
+pub(super) fn ping(ping: &Ping, daemon: &Endpoint, out: &mut Output) -> Result<(), Failure> {
+    let mut client = daemon.connect()?;
     let bytes = u32::try_from(ping.bytes).map_err(|_| {
         Failure::new(Code::BadInput, format!("--bytes {} is more than fits any ring", ping.bytes))
     })?;
     let request = Request::Ping {
         target: target(&ping.guest, &ping.region),
         bytes,
-        // Checked as the command line was read: at most a day.
-        timeout_ms: u32::try_from(ping.timeout.as_millis()).unwrap_or(u32::MAX),
+        timeout_ms: milliseconds(ping.timeout),
     };
     let mut round_trips = Vec::new();
     for number in 1..=ping.count {
@@ -63,7 +62,7 @@ pub(super) fn ping(ping: &Ping, client: &mut Client, out: &mut Output) -> Result
         }
         match client.call(&request, &[]) {
             Ok((response, _)) => {
-                let pong: Pong = response.payload().map_err(|error| Failure::other_version(&error))?;
+                let pong: Pong = daemon.payload(&response)?;
                 round_trips.push(pong.round_trip_ns);
                 if !out.json {
                     let took = time(Duration::from_nanos(pong.round_trip_ns));
@@ -72,7 +71,7 @@ pub(super) fn ping(ping: &Ping, client: &mut Client, out: &mut Output) -> Result
             }
             // One that is lost among others is counted, and said.
             Err(ClientError::Refused { code: Code::Negative, text }) if number > 1 => {
-                tracing::warn!("seq={number}: {}", super::shown::shown(&text));
+                tracing::warn!("seq={number}: {}", shown(&text));
             }
             Err(error) => return Err(error.into()),
         }

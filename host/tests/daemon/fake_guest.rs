@@ -65,6 +65,42 @@ impl FakeGuest {
     pub fn attached(region: &Path, uuid: &str, name: &str) -> Self {
         let guest = Self::join(region, uuid, name);
         guest.wait_for(|seen| matches!(seen, Seen::Event(GuestEvent::Attached { .. })));
+        guest.is_heard();
+        guest
+    }
+
+    /// Waits until the host has received everything it sent.
+    pub fn is_heard(&self) {
+        self.run(|guest| {
+            let link = guest.link().expect("attached");
+            link.ping(0, &[]).expect("room");
+            link.flush();
+        });
+        self.wait_for(|seen| *seen == Seen::Pong(0));
+    }
+
+    pub fn join_port(region: &Path, uuid: &str, port: &str, name: &str) -> Self {
+        let file = OpenOptions::new().read(true).write(true).open(region).expect("the region is there");
+        let memory = MappedFile::map(&file, file.metadata().expect("its size").len()).expect("a mapping");
+        let options = GuestOptions {
+            identity: Identity {
+                uuid: uuid.parse().expect("a UUID"),
+                port: Port::new(port).expect("a port"),
+            },
+            boot: Uuid::from_u128(7),
+            name: Text::truncated(name),
+            stale_after: Duration::from_secs(5),
+        };
+        let (orders, ordered) = channel();
+        let (sees, seen) = channel();
+        let thread = std::thread::spawn(move || run(GuestEnd::new(memory, options), &ordered, &sees));
+        FakeGuest { orders: Some(orders), seen, thread: Some(thread) }
+    }
+
+    /// Joins and waits until it is attached, and the host knows it.
+    pub fn attached(region: &Path, uuid: &str, name: &str) -> Self {
+        let guest = Self::join(region, uuid, name);
+        guest.wait_for(|seen| matches!(seen, Seen::Event(GuestEvent::Attached { .. })));
         guest.run(|guest| {
             let link = guest.link().expect("attached");
             link.ping(0, &[]).expect("room");
@@ -79,10 +115,18 @@ impl FakeGuest {
         &self,
         order: impl FnOnce(&mut GuestEnd<MappedFile>) -> T + Send + 'static,
     ) -> T {
+        self.begin(order).recv_timeout(LIMIT).expect("it runs")
+    }
+
+    /// Has the guest's thread do something, which has a result later. Until then it does nothing else.
+    pub fn begin<T: Send + 'static>(
+        &self,
+        order: impl FnOnce(&mut GuestEnd<MappedFile>) -> T + Send + 'static,
+    ) -> Receiver<T> {
         let (done, result) = channel();
         let order: Order = Box::new(move |guest| drop(done.send(order(guest))));
         self.orders.as_ref().expect("it lives").send(order).expect("it runs");
-        result.recv_timeout(LIMIT).expect("it runs")
+        result
     }
 
     /// Sends a message, waiting for room.
@@ -122,23 +166,19 @@ impl FakeGuest {
         }
     }
 
-    /// Stops the guest's thread, as a paused VM, until the second of the results is dropped; the first ends then.
-    pub fn pause(&self) -> (JoinHandle<()>, Sender<()>) {
-        let (pause, paused) = channel::<()>();
-        let (done, goes_on) = channel::<()>();
-        let order: Order = Box::new(move |guest| {
+    /// Stops the guest's thread, as a paused VM, until the result is dropped.
+    pub fn pause(&self) -> Sender<()> {
+        let (pause, paused) = channel();
+        let _later = self.begin(move |guest| {
             // What it has received so far is done with.
             if let Some(link) = guest.link() {
                 link.ack();
                 link.rx().release();
             }
             // An error is what is waited for: the sender was dropped.
-            let _ = paused.recv();
-            drop(done);
+            paused.recv().unwrap_or(());
         });
-        self.orders.as_ref().expect("it lives").send(order).expect("it runs");
-        let ended = std::thread::spawn(move || assert!(goes_on.recv().is_err()));
-        (ended, pause)
+        pause
     }
 
     /// Waits until its session is over, and returns why.

@@ -34,7 +34,7 @@ fn a_region_in_use_is_shown_with_what_waits_in_its_rings() {
     let place = Place::new();
     let daemon = Daemon::start(&place);
     let guest = FakeGuest::attached(&place.region_path(), A, "web1");
-    let (paused, pause) = guest.pause();
+    let pause = guest.pause();
     for _ in 0..3 {
         daemon.ok(&["send", "web1", "t", "12345"]);
     }
@@ -78,7 +78,6 @@ fn a_region_in_use_is_shown_with_what_waits_in_its_rings() {
     );
     assert_eq!(lines[6], format!("      0  attached  web1  {A}  agent  0 in 0 B  3 in 96 B"));
     drop(pause);
-    paused.join().unwrap();
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Requests both ways, and what else only programs ask.
 
+use std::time::Duration;
+
 use ivring_proto::control::{ClientError, Code, Request, Target};
 use ivring_proto::link::{Status, Topic};
 use serde_json::Value;
@@ -8,6 +10,7 @@ use crate::fake_guest::{FakeGuest, Seen};
 use crate::place::Place;
 use crate::running::{Daemon, LIMIT};
 
+const B: &str = "6b7c1f2f-0000-4000-8000-000000000002";
 const A: &str = "6b7c1f2e-0000-4000-8000-000000000001";
 
 fn to_web1() -> Target {
@@ -29,14 +32,49 @@ fn a_guest_answers_a_client() {
     assert_eq!((code, &text[..]), (Code::Refused, "web1 serves nothing on the topic `nothing`"));
 
     // Who detaches does not answer any more.
-    let (paused, pause) = guest.pause();
+    let pause = guest.pause();
     let request = Request::Request { target: to_web1(), topic: "t".into(), timeout_ms: 600_000 };
     let waiting = client.send_nowait(&request, &[]).unwrap();
     daemon.json(&["evict", "web1"]);
     let (response, _) = client.next_response(LIMIT).unwrap();
     assert_eq!((response.id, response.code), (waiting, Code::Negative), "{response:?}");
     drop(pause);
-    paused.join().unwrap();
+}
+
+#[test]
+fn no_guest_answers_for_another() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let asked = FakeGuest::attached(&place.region_path(), A, "web1");
+    let forger = FakeGuest::attached(&place.region_path(), B, "web2");
+    let request = asked.begin(|guest| {
+        let mut buffer = vec![0; 4096];
+        loop {
+            if let Ok(Some(request)) = guest.receive(Duration::ZERO, &mut buffer) {
+                return request.id;
+            }
+        }
+    });
+    let mut client = daemon.client();
+    let ask = Request::Request { target: to_web1(), topic: "t".into(), timeout_ms: 600_000 };
+    client.send_nowait(&ask, &[]).unwrap();
+    let id = request.recv_timeout(LIMIT).unwrap();
+    forger.run(move |guest| guest.respond(id, Status::Ok, b"forged").expect("room"));
+    forger.is_heard();
+    asked.run(move |guest| guest.respond(id, Status::Ok, b"true").expect("room"));
+    let (response, body) = client.next_response(LIMIT).unwrap();
+    assert_eq!((response.ok, &body[..]), (true, &b"true"[..]));
+}
+
+#[test]
+fn an_eviction_is_answered_when_the_channel_is_free() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let _guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    let mut client = daemon.client();
+    client.call(&Request::Evict { target: to_web1() }, &[]).unwrap();
+    let (list, _) = client.call(&Request::List, &[]).unwrap();
+    assert_eq!(list.data["guests"], Value::Array(Vec::new()));
 }
 
 #[test]
