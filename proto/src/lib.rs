@@ -12,10 +12,12 @@
 //!
 //! Nothing in these layers blocks, waits or reads a clock: callers pass the time and randomness in. Without the default
 //! feature `std` the crate is `no_std` and never allocates; with it come mapped files and `wait`, how pollers wait, and
-//! with `control` the local control socket of daemon and agent. The normative text is `docs/protocol.md`; `§` means
-//! its clauses.
+//! with `control` the local control socket of daemon and agent, and `console`, what the commands that use it share. The
+//! normative text is `docs/protocol.md`; `§` means its clauses.
 #![cfg_attr(not(feature = "std"), no_std)]
 
+#[cfg(feature = "control")]
+pub mod console;
 #[cfg(feature = "control")]
 pub mod control;
 pub mod layout;

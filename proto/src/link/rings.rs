@@ -77,6 +77,7 @@ pub struct Received<'a> {
 
 /// What passed through a link.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
 pub struct Counters {
     /// Records sent.
     pub sent: u64,

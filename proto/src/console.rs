@@ -1,0 +1,24 @@
+//! What the commands `ivring` and `ivring-agent` share: how they read, print, log and fail.
+//!
+//! Each of them speaks with one server, the [`Endpoint`], and ends in a [`Failure`] or not.
+
+mod endpoint;
+mod event_json;
+mod event_line;
+mod failure;
+mod listen;
+mod log;
+mod output;
+mod payload;
+mod seconds;
+mod send;
+mod shown;
+
+pub use endpoint::Endpoint;
+pub use failure::{EXIT_CODES, Failure, report};
+pub use listen::listen;
+pub use log::start_log;
+pub use output::Output;
+pub use seconds::{milliseconds, parse_seconds};
+pub use send::{Outgoing, send};
+pub use shown::shown;
