@@ -38,7 +38,7 @@ pub(crate) use error::AgentError;
 use log_budget::LogBudget;
 use sends::Sends;
 use signals::Signals;
-pub(crate) use status::{Host, State, Status};
+pub(crate) use status::{Counters, Host, State, Status};
 
 /// While there is no region it is looked for this often.
 const RETRY: Duration = Duration::from_millis(500);

@@ -1,19 +1,17 @@
 //! The program `ivring-agent`: its command line, and one module a command.
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use ivring_proto::console::{EXIT_CODES, Endpoint, parse_seconds, report, start_log};
+use ivring_proto::control::Service;
 use ivring_proto::wait::Profile;
 use uuid::Uuid;
 
-mod connect;
-mod failure;
 mod listen;
-mod log;
 mod pci;
 mod run;
 mod send;
@@ -26,7 +24,8 @@ use crate::pci::Address;
 /// The host shows its region to this guest as an ivshmem PCI device. `run` joins it and stays; the other commands
 /// speak with a running agent over its control socket, or look at the machine.
 #[derive(Debug, Parser)]
-#[command(name = "ivring-agent", version, after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
+#[command(name = "ivring-agent", version)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 struct Cli {
     /// Log more; twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -41,21 +40,6 @@ Examples:
   ivring-agent run                           join the host and answer it until stopped
   ivring-agent pci                           is there an ivshmem device?
   ivring-agent send greeting 'hello host'    by way of the running agent";
-
-const LONG_EXAMPLES: &str = "\
-Examples:
-  ivring-agent run                           join the host and answer it until stopped
-  ivring-agent pci                           is there an ivshmem device?
-  ivring-agent send greeting 'hello host'    by way of the running agent
-
-Exit codes:
-  0  done
-  1  the answer is no: not connected, nothing found
-  2  the command line is wrong
-  3  refused or unsupported
-  4  bad input
-  5  a file, a permission or the other side failed
-  6  done, but something is still pending";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -148,7 +132,7 @@ struct Send {
     file: Option<PathBuf>,
 
     /// How long to wait for room when the ring is full.
-    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = send::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = parse_seconds)]
     wait: Duration,
 
     /// Print a JSON object with the number of the message.
@@ -208,6 +192,13 @@ struct Socket {
     socket: Option<PathBuf>,
 }
 
+impl Socket {
+    /// The agent that serves it.
+    fn agent(self) -> Endpoint {
+        Endpoint { service: Service::Agent, socket: self.socket }
+    }
+}
+
 #[derive(Debug, Args)]
 struct Machine {
     /// Look for sys/, proc/ and etc/ below DIR.
@@ -224,16 +215,14 @@ fn profile() -> impl TypedValueParser<Value = Profile> {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log::start(cli.verbose, matches!(cli.command, Command::Run(_)));
-    let mut out = io::stdout().lock();
-    let result = match cli.command {
+    start_log("ivring_guest", cli.verbose, matches!(cli.command, Command::Run(_)));
+    report(match cli.command {
         Command::Run(options) => run::run(options),
-        Command::Status(options) => status::show(&options.socket, options.json, &mut out),
-        Command::Send(options) => send::send(options, &mut out),
-        Command::Listen(options) => listen::listen(&options, &mut out),
-        Command::Pci(options) => pci::list(&options.machine.root, options.json, &mut out),
-    };
-    failure::report(result)
+        Command::Status(options) => status::show(options),
+        Command::Send(options) => send::send(options),
+        Command::Listen(options) => listen::listen(options),
+        Command::Pci(options) => pci::list(&options.machine.root, options.json),
+    })
 }
 
 #[cfg(test)]

@@ -67,14 +67,8 @@ pub(crate) struct Region {
 /// What passed through in this region, and what became of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Counters {
-    pub(crate) sent: u64,
-    pub(crate) sent_bytes: u64,
-    pub(crate) received: u64,
-    pub(crate) received_bytes: u64,
-    pub(crate) redelivered: u64,
-    pub(crate) full: u64,
-    pub(crate) pings_dropped: u64,
-    pub(crate) unknown: u64,
+    #[serde(flatten)]
+    pub(crate) passed: ivring_proto::link::Counters,
     /// Messages from the host to which nobody listened.
     pub(crate) unheard: u64,
     /// Answers to the host's requests for which there was no room.
@@ -114,18 +108,7 @@ impl Agent {
             channel,
             host: attached.then_some(self.host),
             max_message,
-            counters: Counters {
-                sent: passed.sent,
-                sent_bytes: passed.sent_bytes,
-                received: passed.received,
-                received_bytes: passed.received_bytes,
-                redelivered: passed.redelivered,
-                full: passed.full,
-                pings_dropped: passed.pings_dropped,
-                unknown: passed.unknown,
-                unheard: self.unheard,
-                answers_lost: self.answers.lost(),
-            },
+            counters: Counters { passed, unheard: self.unheard, answers_lost: self.answers.lost() },
             clients,
         }
     }

@@ -1,12 +1,12 @@
 //! `ivring-agent pci`: the PCI devices, ivshmem marked.
 
-use std::io::Write;
 use std::path::Path;
 
+use ivring_proto::console::{Failure, Output};
+use ivring_proto::control::Code;
 use serde::Serialize;
 
-use super::failure::Failure;
-use crate::pci::{self, Device};
+use crate::pci::{self, Device, ScanError};
 
 /// One device as `--json` shows it. Ids are hexadecimal text, as everywhere else in the world of PCI.
 #[derive(Serialize)]
@@ -82,28 +82,30 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Lists the devices below `root`.
-pub(super) fn list(root: &Path, json: bool, out: &mut impl Write) -> Result<(), Failure> {
-    let devices = pci::scan(root)?;
-    let lines: Vec<Line<'_>> = devices.iter().map(Line::new).collect();
-    print(&lines, json, out).map_err(Failure::output)?;
-    if devices.iter().any(Device::is_ivshmem) {
-        Ok(())
-    } else {
-        Err(Failure::new(1, format!("none of the {} PCI devices is ivshmem (1af4:1110)", devices.len())))
+impl From<ScanError> for Failure {
+    fn from(error: ScanError) -> Self {
+        Failure::new(error.exit_code().into(), error.to_string())
     }
 }
 
-fn print(lines: &[Line<'_>], json: bool, out: &mut impl Write) -> std::io::Result<()> {
-    if json {
-        serde_json::to_writer_pretty(&mut *out, lines)?;
-        writeln!(out)?;
+/// Lists the devices below `root`.
+pub(super) fn list(root: &Path, json: bool) -> Result<(), Failure> {
+    let devices = pci::scan(root)?;
+    let out = &mut Output::new(json);
+    let lines: Vec<Line<'_>> = devices.iter().map(Line::new).collect();
+    if out.json {
+        out.json_indented(&lines)?;
     } else {
-        for line in lines {
-            writeln!(out, "{}", line.to_text())?;
+        for line in &lines {
+            out.line(line.to_text())?;
         }
     }
-    out.flush()
+    if devices.iter().any(Device::is_ivshmem) {
+        Ok(())
+    } else {
+        let text = format!("none of the {} PCI devices is ivshmem (1af4:1110)", devices.len());
+        Err(Failure::new(Code::Negative, text))
+    }
 }
 
 /// Bytes in the largest binary unit that divides them.

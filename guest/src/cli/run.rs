@@ -1,13 +1,14 @@
 //! `ivring-agent run`.
 
+use ivring_proto::console::Failure;
+
 use super::Run;
-use super::failure::Failure;
 use crate::Options;
 use crate::agent::{Agent, AgentError, Config};
 
 impl From<AgentError> for Failure {
     fn from(error: AgentError) -> Self {
-        Failure::new(error.exit_code(), error.to_string())
+        Failure::new(error.exit_code().into(), error.to_string())
     }
 }
 

@@ -1,63 +1,60 @@
 //! `ivring-agent status`.
 
-use std::io::{self, Write};
-
-use ivring_proto::control::{ClientError, Request};
+use ivring_proto::console::{Failure, Output};
+use ivring_proto::control::{ClientError, Code, Request};
 use ivring_proto::session::printable;
 
-use super::Socket;
-use super::failure::Failure;
-use crate::agent::{Host, State, Status};
+use crate::agent::{Counters, Host, State, Status};
 
 /// Prints the state of the running agent.
-pub(super) fn show(socket: &Socket, json: bool, out: &mut impl Write) -> Result<(), Failure> {
-    let mut agent = match socket.connect() {
+pub(super) fn show(options: super::Status) -> Result<(), Failure> {
+    let endpoint = options.socket.agent();
+    let out = &mut Output::new(options.json);
+    let mut agent = match endpoint.connect() {
         // Asked for a status, that is an answer.
-        Err(error @ ClientError::NobodyListens { .. }) => return Err(Failure::new(1, error.to_string())),
+        Err(error @ ClientError::NobodyListens { .. }) => {
+            return Err(Failure::new(Code::Negative, error.to_string()));
+        }
         other => other?,
     };
     let (response, _) = agent.call(&Request::Status, &[])?;
-    let status: Status = response
-        .payload()
-        .map_err(|error| Failure::new(5, format!("the agent is of another version: {error}")))?;
-    print(&status, json, out).map_err(Failure::output)?;
+    let status: Status = endpoint.payload(&response)?;
+    if out.json {
+        out.json_indented(&status)?;
+    } else {
+        print(&status, out)?;
+    }
     match status.state {
         State::Attached => Ok(()),
-        State::Waiting => Err(Failure::Negative),
+        State::Waiting => Err(Failure::Silent(Code::Negative)),
     }
 }
 
-fn print(status: &Status, json: bool, out: &mut impl Write) -> io::Result<()> {
-    if json {
-        serde_json::to_writer_pretty(&mut *out, status)?;
-        writeln!(out)?;
-        return out.flush();
-    }
-    let Status { counters, .. } = status;
-    match (&status.reason, status.channel) {
-        (Some(reason), _) => writeln!(out, "state     waiting: {}", printable(reason))?,
-        (None, Some(channel)) => writeln!(out, "state     attached, channel {channel}")?,
-        (None, None) => writeln!(out, "state     attached")?,
-    }
+fn print(status: &Status, out: &mut Output) -> Result<(), Failure> {
+    out.line(match (&status.reason, status.channel) {
+        (Some(reason), _) => format!("state     waiting: {}", printable(reason)),
+        (None, Some(channel)) => format!("state     attached, channel {channel}"),
+        (None, None) => "state     attached".to_owned(),
+    })?;
     if let Some(host) = status.host {
         let host = match host {
             Host::Alive => "alive",
             Host::Stale => "stale: its heartbeat has stopped",
             Host::Away => "away: it has ended, messages wait for its return",
         };
-        writeln!(out, "host      {host}")?;
+        out.line(format_args!("host      {host}"))?;
     }
     if let Some(region) = &status.region {
         let (name, place) = (printable(&region.name), printable(&region.place));
-        writeln!(out, "region    {name} at {place}, {} bytes", region.bytes)?;
+        out.line(format_args!("region    {name} at {place}, {} bytes", region.bytes))?;
     }
-    writeln!(out, "identity  {}:{} ({})", status.guest, status.port, printable(&status.name))?;
-    writeln!(out, "sent      {} records, {} bytes", counters.sent, counters.sent_bytes)?;
-    writeln!(
-        out,
-        "received  {} records, {} bytes, {} of them perhaps before; {} unheard",
-        counters.received, counters.received_bytes, counters.redelivered, counters.unheard
-    )?;
-    writeln!(out, "agent     {}, process {}, up {} s", status.version, status.pid, status.uptime_seconds)?;
-    out.flush()
+    out.line(format_args!("identity  {}:{} ({})", status.guest, status.port, printable(&status.name)))?;
+    let Counters { passed, unheard, .. } = &status.counters;
+    out.line(format_args!("sent      {} records, {} bytes", passed.sent, passed.sent_bytes))?;
+    out.line(format_args!(
+        "received  {} records, {} bytes, {} of them perhaps before; {unheard} unheard",
+        passed.received, passed.received_bytes, passed.redelivered
+    ))?;
+    let Status { version, pid, uptime_seconds, .. } = status;
+    out.line(format_args!("agent     {version}, process {pid}, up {uptime_seconds} s"))
 }
