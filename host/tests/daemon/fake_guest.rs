@@ -79,37 +79,6 @@ impl FakeGuest {
         self.wait_for(|seen| *seen == Seen::Pong(0));
     }
 
-    pub fn join_port(region: &Path, uuid: &str, port: &str, name: &str) -> Self {
-        let file = OpenOptions::new().read(true).write(true).open(region).expect("the region is there");
-        let memory = MappedFile::map(&file, file.metadata().expect("its size").len()).expect("a mapping");
-        let options = GuestOptions {
-            identity: Identity {
-                uuid: uuid.parse().expect("a UUID"),
-                port: Port::new(port).expect("a port"),
-            },
-            boot: Uuid::from_u128(7),
-            name: Text::truncated(name),
-            stale_after: Duration::from_secs(5),
-        };
-        let (orders, ordered) = channel();
-        let (sees, seen) = channel();
-        let thread = std::thread::spawn(move || run(GuestEnd::new(memory, options), &ordered, &sees));
-        FakeGuest { orders: Some(orders), seen, thread: Some(thread) }
-    }
-
-    /// Joins and waits until it is attached, and the host knows it.
-    pub fn attached(region: &Path, uuid: &str, name: &str) -> Self {
-        let guest = Self::join(region, uuid, name);
-        guest.wait_for(|seen| matches!(seen, Seen::Event(GuestEvent::Attached { .. })));
-        guest.run(|guest| {
-            let link = guest.link().expect("attached");
-            link.ping(0, &[]).expect("room");
-            link.flush();
-        });
-        guest.wait_for(|seen| *seen == Seen::Pong(0));
-        guest
-    }
-
     /// Has the guest's thread do something, and waits for the result.
     pub fn run<T: Send + 'static>(
         &self,
