@@ -59,7 +59,7 @@ impl Machine<'_> {
             .arg(self.kernel)
             .arg("-initrd")
             .arg(self.initramfs)
-            .args(["-append", &format!("console=ttyS0 panic=-1 quiet {}", self.append)]);
+            .args(["-append", &format!("console=ttyS0 panic=-1 quiet no_timer_check {}", self.append)]);
         if let Some(shmem) = self.shmem {
             command.args(shmem.qemu_args(DEFAULT_SLOT));
         }
