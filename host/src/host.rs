@@ -1,6 +1,7 @@
 //! One region with all its guests, in one process.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -176,7 +177,10 @@ impl Host {
     pub fn poll(&mut self) -> Option<Event> {
         let mut found = self.poll_sessions();
         if found.is_none() {
-            self.receive(1, |guest, received| found = Some(received_event(*guest, received)));
+            self.receive(1, |guest, received| {
+                found = Some(received_event(*guest, received));
+                ControlFlow::Break(())
+            });
         }
         // A fault was found instead of a message.
         found.or_else(|| self.queue.pop_front())
@@ -200,11 +204,17 @@ impl Host {
     /// but into one buffer, and every guest gets its turn.
     ///
     /// A record counts as done with when the next of the same guest is looked for; until then a crash brings it back,
-    /// marked. Faults are told by [`poll_sessions`](Self::poll_sessions).
-    pub fn receive(&mut self, most: usize, mut take: impl FnMut(&Identity, &Received<'_>)) -> usize {
+    /// marked. `take` breaks off to have something done before that. Faults are told by
+    /// [`poll_sessions`](Self::poll_sessions).
+    pub fn receive(
+        &mut self,
+        most: usize,
+        mut take: impl FnMut(&Identity, &Received<'_>) -> ControlFlow<()>,
+    ) -> usize {
         let mut taken = 0;
+        let mut flow = ControlFlow::Continue(());
         for _ in 0..self.ends.len() {
-            if taken >= most || self.lost {
+            if taken >= most || self.lost || flow.is_break() {
                 break;
             }
             let (index, mut of_guest) = self.turn;
@@ -213,9 +223,10 @@ impl Host {
             while let Some(guest) = &guest
                 && of_guest < TURN
                 && taken < most
+                && flow.is_continue()
             {
                 match end.receive(&mut self.buffer) {
-                    Ok(Some(received)) => take(guest, &received),
+                    Ok(Some(received)) => flow = take(guest, &received),
                     Ok(None) => break,
                     Err(error) => {
                         self.queue.push_back(Event::Fault { guest: *guest, error });
@@ -225,7 +236,7 @@ impl Host {
                 taken += 1;
                 of_guest += 1;
             }
-            let goes_on = taken >= most && of_guest < TURN;
+            let goes_on = (taken >= most || flow.is_break()) && of_guest < TURN;
             self.turn = if goes_on { (index, of_guest) } else { ((index + 1) % self.ends.len(), 0) };
         }
         taken

@@ -1,5 +1,6 @@
 //! What guests do: told to those who listen, answered, logged.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use ivring_proto::control::{Code, Event as ControlEvent, GuestIdentity, Pong, Response, Server};
@@ -36,21 +37,30 @@ struct Sent {
 impl Daemon {
     /// Takes what guests of the region at `index` have sent, and says whether there was anything.
     pub(super) fn receive(&mut self, index: usize, most: usize) -> bool {
-        let Daemon { regions, server, unheard, .. } = self;
-        let has_listeners = server.has_listeners();
-        let Served { host, names, .. } = &mut regions.all_mut()[index];
-        let mut others = Vec::new();
-        let taken = host.receive(most, |guest, received| {
-            let Received { kind, id, topic, status, payload, .. } = *received;
-            if kind != link::Kind::Message {
-                let (topic, payload) = (topic.to_owned(), payload.to_vec());
-                others.push(Sent { guest: *guest, kind, id, status, topic, payload });
-            } else if !has_listeners || !tell_message(server, names, guest, received) {
-                *unheard += 1;
+        let mut taken = 0;
+        while taken < most {
+            let Daemon { regions, server, unheard, .. } = self;
+            let has_listeners = server.has_listeners();
+            let Served { host, names, .. } = &mut regions.all_mut()[index];
+            let mut other = None;
+            taken += host.receive(most - taken, |guest, received| {
+                let Received { kind, id, topic, status, payload, .. } = *received;
+                if kind != link::Kind::Message {
+                    let (topic, payload) = (topic.to_owned(), payload.to_vec());
+                    other = Some(Sent { guest: *guest, kind, id, status, topic, payload });
+                    return ControlFlow::Break(());
+                }
+                if !has_listeners || !tell_message(server, names, guest, received) {
+                    *unheard += 1;
+                }
+                ControlFlow::Continue(())
+            });
+            // Before the next record is looked for, which says that this one is done with: a daemon that is killed in
+            // between gets the request again.
+            match other {
+                Some(sent) => self.take(index, sent),
+                None => break,
             }
-        });
-        for sent in others {
-            self.take(index, sent);
         }
         taken > 0
     }
