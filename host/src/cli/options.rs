@@ -157,7 +157,8 @@ pub(super) struct Listen {
 
 /// Show what a region's file holds: geometry, host, channels, rings.
 ///
-/// Reads only, and works with and without ivringd. What is shown may change while it is read.
+/// Reads only, and works with and without ivringd. What is shown may change while it is read. Exits 1 when something in it
+/// is wrong, or when it is not formatted yet.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -171,7 +172,7 @@ pub(super) struct Inspect {
 
 /// Take the channel away from a guest and free it for another.
 ///
-/// Messages on their way are lost. Make sure that the VM has ended or knows: one that is only paused goes on to write
+/// What the guest had sent is delivered, what it had not received yet is lost. Make sure that the VM has ended or knows: one that is only paused goes on to write
 /// into the channel of whoever gets it next.
 #[derive(Debug, Args)]
 #[command(after_help = "\

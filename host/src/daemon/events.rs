@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ivring_proto::control::{Code, Event as ControlEvent, GuestIdentity, Pong, Response, Server};
+use ivring_proto::control::{Event as ControlEvent, GuestIdentity, Pong, Response, Server};
 use ivring_proto::link::{self, Received, Status};
 use ivring_proto::session::{Identity, printable};
 
-use super::expected::{Asked, Waiter};
+use super::expected::Waiter;
 use super::log_limit::Kind;
 use super::regions::{Names, RegionId, Served};
 use super::requests::RequestError;
@@ -71,8 +71,8 @@ impl Daemon {
         match kind {
             link::Kind::Request => self.answer(index, &guest, id, &topic, payload),
             link::Kind::Response => {
-                if let Some(waiter) = self.expected.answered(id, region, &guest) {
-                    self.pass_on(waiter, status, &payload);
+                if let Some((waiter, topic)) = self.expected.requested(id, region, &guest) {
+                    self.pass_on(waiter, topic, status, &payload);
                 }
             }
             link::Kind::Pong => self.measure(region, &guest, id),
@@ -173,9 +173,8 @@ impl Daemon {
     }
 
     /// Answers a client with a guest's answer.
-    fn pass_on(&mut self, waiter: Waiter, status: Status, payload: &[u8]) {
-        let Waiter { client, id, shown: guest, asked, .. } = waiter;
-        let Asked::Request { topic } = asked else { return };
+    fn pass_on(&mut self, waiter: Waiter, topic: String, status: Status, payload: &[u8]) {
+        let Waiter { client, id, shown: guest, .. } = waiter;
         let error = match status {
             Status::Ok => {
                 self.server.reply(client, &Response::done(id), payload);
@@ -192,20 +191,12 @@ impl Daemon {
         self.server.reply(client, &error.response(id), &[]);
     }
 
+    /// Answers a client with how long its ping took.
     fn measure(&mut self, region: RegionId, guest: &Identity, number: u64) {
         let now = Instant::now();
-        let Some(waiter) = self.expected.answered(number, region, guest) else { return };
-        let response = match waiter.asked {
-            Asked::Ping { sent } => {
-                let round_trip_ns = u64::try_from(now.duration_since(sent).as_nanos()).unwrap_or(u64::MAX);
-                Response::carrying(waiter.id, &Pong { round_trip_ns })
-            }
-            // Only a broken guest answers a request with a pong.
-            Asked::Request { .. } | Asked::Eviction => {
-                Response::failed(waiter.id, Code::Failure, "the guest answered something else")
-            }
-        };
-        self.server.reply(waiter.client, &response, &[]);
+        let Some((waiter, sent)) = self.expected.pinged(number, region, guest) else { return };
+        let round_trip_ns = u64::try_from(now.duration_since(sent).as_nanos()).unwrap_or(u64::MAX);
+        self.server.reply(waiter.client, &Response::carrying(waiter.id, &Pong { round_trip_ns }), &[]);
     }
 }
 

@@ -66,12 +66,29 @@ impl Expected {
         self.waiters.insert(number, waiter);
     }
 
-    /// The waiter for that number, if the answer comes from the guest that was asked.
-    pub(super) fn answered(&mut self, number: u64, region: RegionId, guest: &Identity) -> Option<Waiter> {
-        if !self.waiters.get(&number)?.is_of(region, guest) {
-            return None;
-        }
-        self.waiters.remove(&number)
+    /// The waiter for a pong of that number, and when its ping was pushed; if it comes from the guest that was pinged.
+    pub(super) fn pinged(
+        &mut self,
+        number: u64,
+        region: RegionId,
+        guest: &Identity,
+    ) -> Option<(Waiter, Instant)> {
+        let waiter = self.waiters.get(&number).filter(|waiter| waiter.is_of(region, guest))?;
+        let Asked::Ping { sent } = waiter.asked else { return None };
+        Some((self.waiters.remove(&number)?, sent))
+    }
+
+    /// The waiter for a response of that number, and the topic; if it comes from the guest that was asked.
+    pub(super) fn requested(
+        &mut self,
+        number: u64,
+        region: RegionId,
+        guest: &Identity,
+    ) -> Option<(Waiter, String)> {
+        let waiter = self.waiters.get_mut(&number).filter(|waiter| waiter.is_of(region, guest))?;
+        let Asked::Request { topic } = &mut waiter.asked else { return None };
+        let topic = std::mem::take(topic);
+        Some((self.waiters.remove(&number)?, topic))
     }
 
     /// The waiters for a guest whose session is over.
