@@ -1,14 +1,14 @@
 //! One region with all its guests, in one process.
 
+mod sending;
+
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ivring_proto::layout::Geometry;
-use ivring_proto::link::{
-    Counters, FrontDesk, HostEnd, HostEvent, InvalidTopic, Kind, Link, Received, SendError, Status, Topic,
-};
+use ivring_proto::link::{Counters, FrontDesk, HostEnd, HostEvent, Kind, Received};
 use ivring_proto::memory::MappedFile;
 use ivring_proto::session::{BEAT, CloseReason, HostPulse, Identity, Liveness, Phase, Uuid};
 use ivring_proto::wait::{Ladder, Step};
@@ -17,6 +17,7 @@ use crate::mappers::{Mappers, Sightings};
 use crate::region::{OpenError, Region};
 use crate::session_table::SessionTable;
 use crate::{Event, Options};
+pub use sending::HostSendError;
 
 /// Records taken from one guest before the next one's turn.
 const TURN: usize = 64;
@@ -24,17 +25,6 @@ const TURN: usize = 64;
 const LOOK: Duration = Duration::from_millis(1);
 /// A guest silent for this long is looked for among the processes.
 const SILENT: Duration = Duration::from_secs(2);
-
-/// Why nothing was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum HostSendError {
-    /// The topic is none.
-    #[error(transparent)]
-    Topic(#[from] InvalidTopic),
-    /// The link refused.
-    #[error(transparent)]
-    Send(#[from] SendError),
-}
 
 /// What is known of one guest.
 #[derive(Debug, Clone)]
@@ -71,6 +61,7 @@ pub struct Host {
     next_check: Duration,
     sightings: Sightings,
     sight_is_due: bool,
+    next_sight: Duration,
     table: Option<SessionTable>,
     table_is_old: bool,
     /// Whose turn it is, and how many records it has had.
@@ -121,6 +112,7 @@ impl Host {
             table_is_old: true,
             sightings,
             sight_is_due: true,
+            next_sight: now,
             turn: (0, 0),
             ladder: Ladder::new(options.profile),
             lost: false,
@@ -280,10 +272,12 @@ impl Host {
             self.next_check = now + BEAT;
             self.check_file();
             self.look_for_silent_guests();
-            // Once a beat, not once an attachment: a guest may join over and over.
-            if self.sight_is_due {
-                self.sight();
-            }
+        }
+        // At once, as the machine may end at any moment, but not more often than once a beat: a guest may join over and
+        // over.
+        if self.sight_is_due && now >= self.next_sight {
+            self.next_sight = now + BEAT;
+            self.sight();
         }
         if self.table_is_old {
             self.keep_table();
@@ -371,118 +365,12 @@ impl Host {
         self.ends.iter_mut().find(|end| end.channel().binding().is_some_and(|b| b.identity == *guest))
     }
 
-    fn with_link<T>(
-        &mut self,
-        guest: &Identity,
-        send: impl FnOnce(&mut Link<MappedFile>) -> Result<T, SendError>,
-    ) -> Result<T, SendError> {
-        if self.lost {
-            return Err(SendError::NotAttached);
-        }
-        self.end_of(guest).ok_or(SendError::NotAttached)?.send_with(send)
-    }
-
-    /// Sends a message and publishes it at once; returns its id. Never blocks.
-    ///
-    /// # Errors
-    ///
-    /// Not attached, ring full, too large, or a bad topic; nothing was sent then.
-    pub fn send(&mut self, guest: &Identity, topic: &str, payload: &[u8]) -> Result<u64, HostSendError> {
-        let id = self.push(guest, topic, payload)?;
-        self.flush(guest);
-        Ok(id)
-    }
-
-    /// Sends a message in the open batch, which [`flush`](Self::flush) publishes; as [`send`](Self::send) otherwise.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn push(&mut self, guest: &Identity, topic: &str, payload: &[u8]) -> Result<u64, HostSendError> {
-        let topic = Topic::new(topic)?;
-        Ok(self.with_link(guest, |link| link.send(topic, payload))?)
-    }
-
-    /// Publishes what was pushed for a guest.
-    pub fn flush(&mut self, guest: &Identity) {
-        if !self.lost
-            && let Some(link) = self.end_of(guest).and_then(HostEnd::link)
-        {
-            link.flush();
-        }
-    }
-
-    /// Sends a request named `id`; its response is an [`Event::Response`] with the same id.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn request(
-        &mut self,
-        guest: &Identity,
-        id: u64,
-        topic: &str,
-        payload: &[u8],
-    ) -> Result<(), HostSendError> {
-        let topic = Topic::new(topic)?;
-        let send = |link: &mut Link<MappedFile>| {
-            link.request(id, topic, payload)?;
-            link.flush();
-            Ok(())
-        };
-        Ok(self.with_link(guest, send)?)
-    }
-
-    /// Answers the request `id` of a guest.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn respond(
-        &mut self,
-        guest: &Identity,
-        id: u64,
-        status: Status,
-        payload: &[u8],
-    ) -> Result<(), SendError> {
-        self.with_link(guest, |link| {
-            link.respond(id, status, payload)?;
-            link.flush();
-            Ok(())
-        })
-    }
-
-    /// Sends a ping named `id`; its answer is an [`Event::Pong`] with the same id.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn ping(&mut self, guest: &Identity, id: u64, payload: &[u8]) -> Result<(), SendError> {
-        self.with_link(guest, |link| {
-            link.ping(id, payload)?;
-            link.flush();
-            Ok(())
-        })
-    }
-
-    /// Largest payload of a message on `topic` to this guest, in bytes; 0 when it is not attached.
-    pub fn max_payload(&mut self, guest: &Identity, topic: &str) -> usize {
-        self.end_of(guest).map_or(0, |end| end.max_payload(topic.len()))
-    }
-
-    /// Bytes free in the ring to this guest, for records with their headers; 0 when it is not attached. More than
-    /// before is the occasion to try again what was refused as full.
-    pub fn room(&mut self, guest: &Identity) -> u64 {
-        let Some(link) = self.end_of(guest).and_then(HostEnd::link) else { return 0 };
-        let tx = link.tx();
-        // A broken ring counts as empty, so that somebody tries to send and it is noticed.
-        let used = tx.used().unwrap_or(0);
-        tx.capacity().saturating_sub(used)
-    }
-
     /// Takes the channel away from a guest, when it has one. What it had published is received first; the guest reads
     /// why, and asks again after a while.
     pub fn evict(&mut self, guest: &Identity) -> bool {
+        if self.lost {
+            return false;
+        }
         let Some(end) = self.end_of(guest) else { return false };
         end.end(CloseReason::Evicted);
         true
