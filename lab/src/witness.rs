@@ -20,6 +20,7 @@ mod message;
 mod sending;
 
 pub use delivery::{Delivery, check};
-pub use guest::{GuestWitness, run_guest};
-pub use host::{HostWitness, run_host};
+pub use guest::run_guest;
+pub use host::run_host;
 pub use journal::{Journal, Line, read_journal};
+pub use sending::Load;

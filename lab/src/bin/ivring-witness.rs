@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use ivring_guest::{Port, Uuid};
-use ivring_lab::witness::{GuestWitness, HostWitness, Journal, run_guest, run_host};
+use ivring_lab::witness::{Journal, Load, run_guest, run_host};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Proves the delivery of messages over an ivring region.
@@ -69,6 +69,15 @@ struct Work {
     /// Send N messages to each peer
     #[arg(long, value_name = "N", default_value = "0")]
     send: u64,
+    /// Send none longer than BYTES [default: as long as the ring takes]
+    #[arg(long, value_name = "BYTES", default_value_t = usize::MAX, hide_default_value = true)]
+    longest: usize,
+}
+
+impl Work {
+    fn load(&self) -> Load {
+        Load { count: self.send, longest: self.longest }
+    }
 }
 
 fn port(name: &str) -> Result<Port, String> {
@@ -97,11 +106,11 @@ fn run(side: Side) -> io::Result<()> {
                 stale_after: Duration::from_secs(stale_after),
                 ..ivring_host::Options::new(region)
             };
-            run_host(HostWitness { options, send: work.send }, Journal::open(&work.journal)?, &end)
+            run_host(options, work.load(), Journal::open(&work.journal)?, &end)
         }
         Side::Guest { region, id, port, work } => {
             let options = ivring_guest::Options { region, id, port, ..ivring_guest::Options::default() };
-            run_guest(GuestWitness { options, send: work.send }, Journal::open(&work.journal)?, &end)
+            run_guest(options, work.load(), Journal::open(&work.journal)?, &end)
         }
     }
 }

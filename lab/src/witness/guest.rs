@@ -8,30 +8,21 @@ use ivring_guest::{Event, Guest, GuestSendError, Options, SendError};
 
 use super::journal::Journal;
 use super::message::TOPIC;
-use super::sending::{Attempt, Sending, receive};
+use super::sending::{Attempt, Load, Sending, receive};
 
 /// The only peer.
 const HOST: &str = "host";
 /// How long it waits for an event before it tries again to send, or looks whether it is to end.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What the witness does as a guest.
-#[derive(Debug)]
-pub struct GuestWitness {
-    /// How to join.
-    pub options: Options,
-    /// Messages to the host.
-    pub send: u64,
-}
-
-/// Runs until `end` is set; then says good-bye.
+/// Joins and sends the load to the host, until `end` is set; then says good-bye.
 ///
 /// # Errors
 ///
 /// There is no region, a message cannot be sent for another reason than a full ring, or the journal cannot be written.
-pub fn run_guest(witness: GuestWitness, mut journal: Journal, end: &AtomicBool) -> io::Result<()> {
-    let mut guest = Guest::open(witness.options).map_err(io::Error::other)?;
-    let mut sending = Sending::new(HOST, witness.send);
+pub fn run_guest(options: Options, load: Load, mut journal: Journal, end: &AtomicBool) -> io::Result<()> {
+    let mut guest = Guest::open(options).map_err(io::Error::other)?;
+    let mut sending = Sending::new(HOST, load);
     while !end.load(Ordering::Relaxed) {
         let max = guest.max_payload(TOPIC);
         let sent = sending.step(&mut journal, max, |topic, payload| attempt(guest.send(topic, payload)))?;

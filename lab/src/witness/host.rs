@@ -11,35 +11,27 @@ use ivring_proto::session::{Identity, Phase};
 
 use super::journal::Journal;
 use super::message::TOPIC;
-use super::sending::{Attempt, Sending, receive};
+use super::sending::{Attempt, Load, Sending, receive};
 
 /// How long it waits for an event before it tries again to send, or looks whether it is to end.
 const PAUSE: Duration = Duration::from_millis(1);
 /// How long it goes on receiving when it is to end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the witness does as a host.
-#[derive(Debug)]
-pub struct HostWitness {
-    /// The region.
-    pub options: Options,
-    /// Messages to each guest that attaches.
-    pub send: u64,
-}
-
-/// Runs until `end` is set; then leaves the region as a host should.
+/// Is the host of a region and sends the load to each guest, until `end` is set; then leaves as a host should.
 ///
 /// # Errors
 ///
 /// The region cannot be opened, a message cannot be sent for another reason than a full ring, or the journal cannot be
 /// written.
-pub fn run_host(witness: HostWitness, mut journal: Journal, end: &AtomicBool) -> io::Result<()> {
-    let mut host = Host::open(witness.options).map_err(io::Error::other)?;
+pub fn run_host(options: Options, load: Load, mut journal: Journal, end: &AtomicBool) -> io::Result<()> {
+    let mut host = Host::open(options).map_err(io::Error::other)?;
+    journal.event("region", "open", host.path().display())?;
     let mut sendings = HashMap::new();
     // Sessions that went on from an earlier host are attached already.
     for guest in host.guests().into_iter().filter(|guest| guest.phase == Phase::Attached) {
         journal.event(&guest.identity.to_string(), "adopted", format!("channel {}", guest.channel))?;
-        begin(&mut sendings, guest.identity, witness.send);
+        begin(&mut sendings, guest.identity, load);
     }
     while !end.load(Ordering::Relaxed) {
         let mut sent = false;
@@ -51,7 +43,7 @@ pub fn run_host(witness: HostWitness, mut journal: Journal, end: &AtomicBool) ->
         let event = if sent { host.poll() } else { host.wait(PAUSE) };
         if let Some(event) = event {
             if let Event::Attached { guest, .. } = event {
-                begin(&mut sendings, guest, witness.send);
+                begin(&mut sendings, guest, load);
             }
             note(&mut journal, event)?;
         }
@@ -65,8 +57,8 @@ pub fn run_host(witness: HostWitness, mut journal: Journal, end: &AtomicBool) ->
     result
 }
 
-fn begin(sendings: &mut HashMap<Identity, Sending>, guest: Identity, count: u64) {
-    sendings.entry(guest).or_insert_with(|| Sending::new(&guest.to_string(), count));
+fn begin(sendings: &mut HashMap<Identity, Sending>, guest: Identity, load: Load) {
+    sendings.entry(guest).or_insert_with(|| Sending::new(&guest.to_string(), load));
 }
 
 fn attempt(result: Result<u64, HostSendError>) -> io::Result<Attempt> {

@@ -14,23 +14,33 @@ pub(super) enum Attempt {
     NotNow,
 }
 
+/// What a witness sends to each peer.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// How many messages.
+    pub count: u64,
+    /// The longest payload in bytes, where the ring takes longer ones.
+    pub longest: usize,
+}
+
 /// Messages to one peer.
 #[derive(Debug)]
 pub(super) struct Sending {
     peer: String,
     next: u64,
-    count: u64,
+    load: Load,
     /// The message that did not fit, so that it is not made again at each try.
     waiting: Option<Vec<u8>>,
 }
 
 impl Sending {
-    /// `count` messages to `peer`.
-    pub(super) fn new(peer: &str, count: u64) -> Self {
-        Self { peer: peer.to_owned(), next: 0, count, waiting: None }
+    /// Begins with the load for `peer`.
+    pub(super) fn new(peer: &str, load: Load) -> Self {
+        Self { peer: peer.to_owned(), next: 0, load, waiting: None }
     }
 
-    /// Sends the next message by `send`, which gets topic and payload, and notes it. True when one was sent.
+    /// Sends the next message by `send`, which gets topic and payload, and notes it. True when one was sent. `max` is the
+    /// longest payload that the ring takes.
     pub(super) fn step(
         &mut self,
         journal: &mut Journal,
@@ -38,11 +48,11 @@ impl Sending {
         send: impl FnOnce(&str, &[u8]) -> io::Result<Attempt>,
     ) -> io::Result<bool> {
         // No room for any message: not attached.
-        if self.next == self.count || max == 0 {
+        if self.next == self.load.count || max == 0 {
             return Ok(false);
         }
         let message = Message { life: journal.life(), number: self.next };
-        let payload = self.waiting.take().unwrap_or_else(|| message.payload(max));
+        let payload = self.waiting.take().unwrap_or_else(|| message.payload(max.min(self.load.longest)));
         if send(TOPIC, &payload)? == Attempt::NotNow {
             self.waiting = Some(payload);
             return Ok(false);

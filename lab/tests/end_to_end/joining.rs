@@ -7,7 +7,7 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 
 use crate::agent::{wait_for_status, wait_until_attached};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, run};
 use crate::setup::{LIMIT, lab, output, programs, wait_for};
 
 /// Writes a word into a region's superblock.
@@ -22,7 +22,9 @@ fn a_guest_that_was_there_before_the_daemon_says_what_it_waits_for_and_joins() {
     let Some(lab) = lab("before-the-daemon") else { return };
     let region = lab.region("8M".parse().expect("a power of two")).expect("a name is found");
     let path = region.path();
-    let mut guest = lab.boot(&[lab.plan("web1", Some(&region))]).expect("it boots").remove(0);
+    let plan = lab.plan("web1", Some(&region));
+    let uuid = plan.uuid.clone();
+    let mut guest = lab.boot(&[plan]).expect("it boots").remove(0);
 
     // Nobody has switched on the device's memory; bit 1 of the command register, the third word of the configuration.
     let config = "/sys/bus/pci/devices/0000:00:1f.0/config";
@@ -46,12 +48,12 @@ fn a_guest_that_was_there_before_the_daemon_says_what_it_waits_for_and_joins() {
     };
     says("not formatted yet");
     store(&path, 0, u64::from_le_bytes(*b"not one!"));
-    says("not an ivring region");
+    says("no ivring region");
     // The same magic with a newer version: both at 16, minimum and maximum, are major 9.
     store(&path, 8, 2);
     store(&path, 16, 0x0009_0000_0009_0000);
     store(&path, 0, 0x0100_676e_6972_7669);
-    says("version");
+    says("install a matching version");
     for at in [0, 8, 16] {
         store(&path, at, 0);
     }
@@ -59,6 +61,15 @@ fn a_guest_that_was_there_before_the_daemon_says_what_it_waits_for_and_joins() {
 
     let daemon = Daemon::start(&lab, &["--region", region.name()]);
     wait_until_attached(&mut guest);
+    daemon.assert_answers("web1");
+
+    // Somebody who says he is this guest, and is not, while it lives.
+    let arguments = ["run", "--once", "--region", &path, "--id", &uuid, "--name", "impostor"];
+    let mut impostor = Command::new(&programs().artifacts.agent);
+    let refused = run(impostor.args(arguments).arg("--socket").arg(lab.folder().join("impostor")));
+    assert_eq!(refused.status, Some(3), "{refused:?}");
+    assert!(refused.messages.contains("a living guest has this UUID already"), "{refused:?}");
+    daemon.wait_for_line(&["impostor", "refused", "a living guest has this UUID already"]);
     daemon.assert_answers("web1");
 }
 
@@ -82,10 +93,10 @@ fn one_guest_more_than_channels_is_refused_until_one_is_free() {
     wait_until_attached(&mut web1);
     let mut web2 = lab.boot(&plans[1..]).expect("it boots").remove(0);
 
-    let refused = wait_for_status(&mut web2, "refused", |status| !status["reason"].is_null());
+    let refused = wait_for_status(&mut web2, "refused", |status| {
+        status["reason"].as_str().is_some_and(|reason| reason.contains("all 2 channels are taken"))
+    });
     assert_eq!(refused["state"], "waiting");
-    let reason = refused["reason"].as_str().expect("a text");
-    assert!(reason.contains("all 2 channels are taken"), "{reason}");
     web2.wait_for_line("all 2 channels are taken", LIMIT).expect("it is in the guest's log");
     daemon.wait_for_line(&["web2", "refused", "all 2 channels are taken"]);
     let status = web2.run("ivring-agent status", LIMIT).expect("the guest answers");

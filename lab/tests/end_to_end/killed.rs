@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use ivring_lab::witness::check;
 
-use crate::agent::{kill, let_back, wait_for_status, wait_until_attached};
+use crate::agent::{kill, let_back, status, wait_for_status, wait_until_attached};
 use crate::daemon::Daemon;
 use crate::setup::{lab, output, wait_for};
 use crate::witness::{
-    HOST, HostWitness, details, journal_in, kill_in, life_in, peer, start_in, wait_for_message_in,
+    HOST, Witness, details, journal_in, kill_in, life_in, peer, start_in, wait_for_message_in,
 };
 
 #[test]
@@ -44,7 +44,7 @@ fn a_killed_daemon_comes_back_and_no_guest_notices_more_than_that() {
     let mut daemon = Daemon::start(&lab, &["--region", region.name()]);
     let mut guest = lab.boot(&[plan]).expect("it boots").remove(0);
     let channel = wait_until_attached(&mut guest);
-    let agent = output(&mut guest, "pidof ivring-agent");
+    let agent = status(&mut guest).expect("it answers")["pid"].clone();
 
     // Under load, three times, one of them for longer than a heartbeat.
     let load = "i=0; while ivring-agent send load $i; do i=$((i+1)); echo $i >/tmp/sent; done >/dev/null 2>/tmp/why &";
@@ -61,7 +61,7 @@ fn a_killed_daemon_comes_back_and_no_guest_notices_more_than_that() {
         daemon.assert_answers("web1");
     }
     assert_eq!(wait_until_attached(&mut guest), channel);
-    assert_eq!(output(&mut guest, "pidof ivring-agent"), agent, "the agent itself went on");
+    assert_eq!(status(&mut guest).expect("it answers")["pid"], agent, "the agent itself went on");
     assert_eq!(output(&mut guest, "cat /tmp/why"), "", "no message was refused");
     assert_eq!(daemon.end(), Some(0));
     let away = wait_for_status(&mut guest, "sees it go", |status| status["host"] == "away");
@@ -74,7 +74,7 @@ fn nothing_is_lost_when_the_program_in_the_guest_is_killed_under_load() {
     let region = lab.region("8M".parse().expect("a power of two")).expect("a name is found");
     let plan = lab.plan("web1", Some(&region));
     let peer = peer(&plan);
-    let host = HostWitness::start(&lab, &region.path(), &["--send", "4000"]);
+    let host = Witness::host(&lab, &region.path(), &["--send", "4000"]);
     let mut guest = lab.boot(&[plan]).expect("it boots").remove(0);
     for life in 1..=3 {
         let process = start_in(&mut guest, 4000);
@@ -101,7 +101,7 @@ fn nothing_is_lost_when_the_host_is_killed_under_load() {
     let region = lab.region("8M".parse().expect("a power of two")).expect("a name is found");
     let plan = lab.plan("web1", Some(&region));
     let peer = peer(&plan);
-    let mut host = HostWitness::start(&lab, &region.path(), &["--send", "1500"]);
+    let mut host = Witness::host(&lab, &region.path(), &["--send", "1500"]);
     let mut guest = lab.boot(&[plan]).expect("it boots").remove(0);
     start_in(&mut guest, 8000);
     for life in 1..=4 {

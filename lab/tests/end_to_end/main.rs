@@ -5,6 +5,7 @@
 
 mod agent;
 mod daemon;
+mod host_processes;
 mod joining;
 mod killed;
 mod power;

@@ -11,12 +11,9 @@ use crate::agent::wait_until_attached;
 use crate::daemon::Daemon;
 use crate::setup::{lab, wait_for};
 use crate::witness::{
-    HOST, HostWitness, details, journal_in, journal_on_console, life_in, peer, received, sent, start_in,
+    HOST, Witness, details, journal_in, journal_on_console, life_in, peer, received, sent, start_in,
     start_on_console, wait_for_message_in,
 };
-
-/// More messages than are ever sent here.
-const MANY: u32 = 1_000_000;
 
 /// A guest, yet to be started, and the path of its region.
 fn plan(lab: &Lab) -> (Plan, String) {
@@ -30,7 +27,7 @@ fn boot(lab: &Lab, plan: &Plan) -> Guest {
 
 /// Stops the host under load, and waits until the guest has published what the host has not seen. Returns the guest's
 /// journal.
-fn stop_with_unseen_messages(host: &mut HostWitness, guest: &Guest, peer: &str) -> Vec<Line> {
+fn stop_with_unseen_messages(host: &mut Witness, guest: &Guest, peer: &str) -> Vec<Line> {
     host.wait_for_messages(peer, 200);
     host.signal(Signal::SIGSTOP);
     // The host has noted all that it has received, but for one message at most.
@@ -46,9 +43,9 @@ fn what_a_guest_published_before_its_power_failed_is_delivered() {
     let Some(lab) = lab("power-off") else { return };
     let (plan, region) = plan(&lab);
     let peer = peer(&plan);
-    let mut host = HostWitness::start(&lab, &region, &[]);
+    let mut host = Witness::host(&lab, &region, &[]);
     let mut guest = boot(&lab, &plan);
-    start_on_console(&mut guest, MANY);
+    start_on_console(&mut guest);
     let published = stop_with_unseen_messages(&mut host, &guest, &peer);
     guest.kill().expect("it runs");
     host.signal(Signal::SIGCONT);
@@ -74,9 +71,9 @@ fn a_reset_guest_is_told_apart_and_gets_its_channel_again() {
     let Some(lab) = lab("reset") else { return };
     let (plan, region) = plan(&lab);
     let peer = peer(&plan);
-    let mut host = HostWitness::start(&lab, &region, &["--send", &MANY.to_string()]);
+    let mut host = Witness::host(&lab, &region, &["--send", "1000000", "--longest", "1000"]);
     let mut guest = boot(&lab, &plan);
-    start_on_console(&mut guest, MANY);
+    start_on_console(&mut guest);
     let published = stop_with_unseen_messages(&mut host, &guest, &peer);
     guest.reset().expect("it boots anew");
     let before = received(&journal_on_console(guest.console()), HOST);
@@ -114,7 +111,7 @@ fn a_paused_guest_goes_on_unharmed() {
     let Some(lab) = lab("pause") else { return };
     let (plan, region) = plan(&lab);
     let peer = peer(&plan);
-    let host = HostWitness::start(&lab, &region, &["--stale-after", "2", "--send", "3000"]);
+    let host = Witness::host(&lab, &region, &["--stale-after", "2", "--send", "3000"]);
     let mut guest = boot(&lab, &plan);
     start_in(&mut guest, 3000);
     host.wait_for_messages(&peer, 100);

@@ -3,7 +3,7 @@
 use ivring_lab::witness::{Delivery, check};
 
 use crate::setup::lab;
-use crate::witness::{HOST, HostWitness, journal_in, life_in, peer, start_in, wait_for_message_in};
+use crate::witness::{HOST, Witness, journal_in, life_in, peer, start_in, wait_for_message_in};
 
 /// Messages each way and guest.
 const COUNT: u32 = 10_000;
@@ -12,7 +12,7 @@ const COUNT: u32 = 10_000;
 fn ten_thousand_messages_each_way_with_two_guests_at_once() {
     let Some(lab) = lab("traffic") else { return };
     let region = lab.region("8M".parse().expect("a power of two")).expect("a name is found");
-    let host = HostWitness::start(&lab, &region.path(), &["--send", &COUNT.to_string()]);
+    let host = Witness::host(&lab, &region.path(), &["--send", &COUNT.to_string()]);
     let plans = [lab.plan("left", Some(&region)), lab.plan("right", Some(&region))];
     let mut guests = lab.boot(&plans).expect("two guests boot");
     for guest in &mut guests {

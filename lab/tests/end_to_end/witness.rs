@@ -15,30 +15,48 @@ pub const HOST: &str = "host";
 /// Where a guest's witness keeps its journal.
 const JOURNAL: &str = "/tmp/journal";
 
-/// The witness as the host of a region. Its journal goes on over its lives.
-pub struct HostWitness<'a> {
+/// The witness as a process of the host. Its journal goes on over its lives.
+pub struct Witness<'a> {
     lab: &'a Lab,
+    side: &'static str,
     arguments: Vec<String>,
     journal: PathBuf,
     process: Process,
 }
 
-impl<'a> HostWitness<'a> {
-    /// Starts it on the region at `path`.
-    pub fn start(lab: &'a Lab, path: &str, arguments: &[&str]) -> Self {
-        let journal = lab.logs().join("host.journal");
-        let mut all = vec!["host".to_owned(), "--region".to_owned(), path.to_owned()];
-        all.extend(["--journal".to_owned(), journal.display().to_string()]);
-        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let process = Self::spawn(lab, &all);
-        Self { lab, arguments: all, journal, process }
+impl<'a> Witness<'a> {
+    /// Starts it as the host of the region at `path`.
+    pub fn host(lab: &'a Lab, path: &str, arguments: &[&str]) -> Self {
+        Self::start(lab, "host", path, arguments)
     }
 
-    fn spawn(lab: &Lab, arguments: &[String]) -> Process {
+    /// Starts it in the place of a guest with this UUID.
+    pub fn guest(lab: &'a Lab, path: &str, uuid: &str, arguments: &[&str]) -> Self {
+        Self::start(lab, "guest", path, &[&["--id", uuid, "--port", "witness"], arguments].concat())
+    }
+
+    fn start(lab: &'a Lab, side: &'static str, path: &str, arguments: &[&str]) -> Self {
+        let journal = lab.logs().join(format!("{side}.journal"));
+        let text = journal.display().to_string();
+        let all = [&[side, "--region", path, "--journal", &text], arguments].concat();
+        let arguments: Vec<_> = all.into_iter().map(str::to_owned).collect();
+        let process = Self::spawn(lab, side, &arguments);
+        let witness = Self { lab, side, arguments, journal, process };
+        witness.wait_for_lives(1);
+        witness
+    }
+
+    fn wait_for_lives(&self, count: usize) {
+        wait_for(&format!("a start of the {}'s witness", self.side), || {
+            (lives(&self.journal()).len() == count).then_some(())
+        });
+    }
+
+    fn spawn(lab: &Lab, side: &str, arguments: &[String]) -> Process {
         // Linked as usual: looking up a group's name in a static program crashes in glibc.
         let mut command = Command::new(env!("CARGO_BIN_EXE_ivring-witness"));
         command.args(arguments);
-        lab.spawn("host-witness", command).expect("it starts")
+        lab.spawn(&format!("{side}-witness"), command).expect("it starts")
     }
 
     /// SIGKILL: it writes nothing more.
@@ -49,7 +67,9 @@ impl<'a> HostWitness<'a> {
 
     /// Starts it again, with the same arguments.
     pub fn start_again(&mut self) {
-        self.process = Self::spawn(self.lab, &self.arguments);
+        let before = lives(&self.journal()).len();
+        self.process = Self::spawn(self.lab, self.side, &self.arguments);
+        self.wait_for_lives(before + 1);
     }
 
     /// Stops it, so that it sees nothing, or lets it go on.
@@ -63,7 +83,7 @@ impl<'a> HostWitness<'a> {
 
     /// The number of its present life.
     pub fn life(&self) -> u64 {
-        last_life(&self.journal()).expect("it has started")
+        *lives(&self.journal()).last().expect("it has started")
     }
 
     /// Waits until the journal holds `count` messages received from `peer`, repeats included.
@@ -114,18 +134,21 @@ pub fn peer(plan: &Plan) -> String {
 
 /// Starts a witness in a guest and returns its process there. The journal goes on over its lives.
 pub fn start_in(guest: &mut Guest, send: u32) -> String {
-    start_with(guest, send, JOURNAL)
+    let before = lives_in(guest).len();
+    let process = start_with(guest, &format!("--journal {JOURNAL} --send {send}"));
+    wait_for("a start of the guest's witness", || (lives_in(guest).len() > before).then_some(()));
+    process
 }
 
-/// As [`start_in`], with the console as its journal, which outlives the guest: see [`journal_on_console`].
-pub fn start_on_console(guest: &mut Guest, send: u32) -> String {
-    start_with(guest, send, "/dev/console")
+/// Starts one that sends short messages without end, with the console as its journal, which outlives the guest: see
+/// [`journal_on_console`].
+pub fn start_on_console(guest: &mut Guest) {
+    start_with(guest, "--journal /dev/console --send 1000000 --longest 1000");
 }
 
-fn start_with(guest: &mut Guest, send: u32, journal: &str) -> String {
+fn start_with(guest: &mut Guest, arguments: &str) -> String {
     // What it says goes to the console, which is kept.
-    let command = format!("ivring-witness guest --port witness --journal {journal} --send {send}");
-    output(guest, &format!("{command} >/dev/console 2>&1 & echo $!"))
+    output(guest, &format!("ivring-witness guest --port witness {arguments} >/dev/console 2>&1 & echo $!"))
 }
 
 /// SIGKILL for a process in a guest, which writes nothing more then.
@@ -147,8 +170,11 @@ pub fn journal_on_console(console: &Path) -> Vec<Line> {
 
 /// The number of the present life of the witness in a guest.
 pub fn life_in(guest: &mut Guest) -> u64 {
-    let lives = read_journal(&output(guest, &format!("grep '\"start\"' {JOURNAL}")));
-    last_life(&lives).expect("it has started")
+    *lives_in(guest).last().expect("it has started")
+}
+
+fn lives_in(guest: &mut Guest) -> Vec<u64> {
+    lives(&read_journal(&output(guest, &format!("grep '\"start\"' {JOURNAL} 2>/dev/null || true"))))
 }
 
 /// Waits until the witness in a guest has received a message of a life of the host.
@@ -159,9 +185,9 @@ pub fn wait_for_message_in(guest: &mut Guest, life: u64, number: u64) {
     });
 }
 
-fn last_life(journal: &[Line]) -> Option<u64> {
+fn lives(journal: &[Line]) -> Vec<u64> {
     let life = |line: &Line| if let Line::Start { life } = line { Some(*life) } else { None };
-    journal.iter().rev().find_map(life)
+    journal.iter().filter_map(life).collect()
 }
 
 fn has(journal: &[Line], from: &str, of: u64, wanted: u64) -> bool {
