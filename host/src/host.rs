@@ -17,6 +17,7 @@ use crate::mappers::{Mappers, Sightings};
 use crate::region::{OpenError, Region};
 use crate::session_table::SessionTable;
 use crate::{Event, Options};
+
 pub use sending::HostSendError;
 
 /// Records taken from one guest before the next one's turn.
