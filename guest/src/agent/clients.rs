@@ -44,7 +44,7 @@ impl Agent {
         for call in overdue {
             let waited = call.timeout.as_millis();
             let text = format_args!("no answer from the host within {waited} ms");
-            self.reply_to(&call, &Response::failed(call.id, Code::Failure, text), &[]);
+            self.reply_to(&call, &Response::failed(call.id, Code::Negative, text), &[]);
         }
         busy
     }
