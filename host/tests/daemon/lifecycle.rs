@@ -1,6 +1,7 @@
 //! The daemon comes and goes; guests and messages stay.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 
 use ivring_proto::link::{GuestEvent, Topic};
@@ -65,6 +66,25 @@ fn messages_that_wait_survive_a_daemon_that_is_killed() {
     guest.drain();
     let _daemon = Daemon::start(&place);
     guest.wait_for(|seen| *seen == Seen::Event(GuestEvent::HostRestarted));
+}
+
+#[test]
+fn a_scribbled_directory_costs_nothing_at_a_restart() {
+    let place = Place::new();
+    let mut daemon = Daemon::start(&place);
+    let guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    // The table is written once the session is known, before the loop sleeps again.
+    daemon.ok(&["ping", "web1", "--count", "1"]);
+    let pause = guest.pause();
+    daemon.signal(Signal::SIGKILL);
+    daemon.wait();
+    let region = OpenOptions::new().write(true).open(place.region_path()).expect("the region is there");
+    region.write_all_at(&[0x55; 128], 12288).expect("the first entry of the directory is written over");
+    let daemon = Daemon::start(&place);
+    drop(pause);
+    daemon.ok(&["send", "web1", "t", "still here"]);
+    assert_eq!(guest.message(), ("t".into(), b"still here".to_vec(), false), "the session went on");
+    assert_eq!(daemon.guests()[0]["state"], "attached");
 }
 
 #[test]
