@@ -1,32 +1,80 @@
-//! Programs of the host in the place of guests: no machine is needed, and they are killed more often.
+//! Programs of the host in the place of guests: no machine is needed, so they can be killed more often, and at the moments
+//! that matter.
 
-use ivring_lab::witness::check;
+use ivring_lab::witness::{Line, check};
+use nix::sys::signal::Signal;
 
-use crate::setup::lab_without_guests;
+use crate::setup::{lab_without_guests, wait_for};
 use crate::witness::{HOST, Witness, details};
 
 const UUID: &str = "0f1e2d3c-4b5a-4697-8879-6a5b4c3d2e1f";
+
+/// Stops `reader`, and waits until `writer` has published much that it has not seen. The names are what they call each
+/// other.
+fn stop_with_much_unseen((reader, its): (&mut Witness<'_>, &str), (writer, name): (&Witness<'_>, &str)) {
+    reader.signal(Signal::SIGSTOP);
+    let seen = reader.journal();
+    wait_for("a hundred unseen messages", || {
+        (unseen(&writer.journal(), its, &seen, name) > 100).then_some(())
+    });
+}
+
+/// How many messages a writer has noted after the last one that a reader has.
+fn unseen(writer: &[Line], to: &str, reader: &[Line], from: &str) -> usize {
+    let last = reader.iter().rev().find_map(|line| match line {
+        Line::Received { peer, life, number, .. } if peer == from => Some((*life, *number)),
+        _ => None,
+    });
+    let (mut present, mut count) = (0, 0);
+    for line in writer {
+        match line {
+            Line::Start { life } => present = *life,
+            Line::Sent { peer, number } if peer == to && Some((present, *number)) == last => count = 0,
+            Line::Sent { peer, .. } if peer == to => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
 
 #[test]
 fn nothing_is_lost_when_both_sides_are_killed_in_turn() {
     let lab = lab_without_guests("both-killed");
     let region = lab.region("8M".parse().expect("a power of two")).expect("a name is found");
     let peer = format!("{UUID}:witness");
-    let mut host = Witness::host(&lab, &region.path(), &["--send", "2000"]);
+    // Without end, so that there is always something on its way; a ring holds some hundreds of them.
+    let load = ["--send", "1000000", "--longest", "1000"];
+    let mut host = Witness::host(&lab, &region.path(), &load);
     host.wait_for_event("region", "open");
-    let mut guest = Witness::guest(&lab, &region.path(), UUID, &["--send", "2000"]);
-    for life in 1..=10 {
-        host.wait_for_messages(&peer, life * 150);
-        host.kill();
-        host.start_again();
-        guest.wait_for_messages(HOST, life * 150);
+    let mut guest = Witness::guest(&lab, &region.path(), UUID, &load);
+    host.wait_for_messages(&peer, 1);
+    for _ in 0..8 {
+        stop_with_much_unseen((&mut host, HOST), (&guest, &peer));
+        host.go_on_and_kill();
+        host.start_again(&load);
+
+        stop_with_much_unseen((&mut guest, &peer), (&host, HOST));
+        guest.go_on_and_kill();
+        guest.start_again(&load);
+        guest.wait_for_event_of_this_life(HOST, "attached");
+
+        // The guest's program ends and another asks for its channel before the host has seen what it published.
+        stop_with_much_unseen((&mut host, HOST), (&guest, &peer));
         guest.kill();
-        guest.start_again();
+        guest.start_again(&load);
+        host.signal(Signal::SIGCONT);
+        guest.wait_for_event_of_this_life(HOST, "attached");
     }
-    host.wait_for_message(&peer, guest.life(), 1999);
-    guest.wait_for_message(HOST, host.life(), 1999);
+    let last = ["--send", "100"];
+    for side in [&mut host, &mut guest] {
+        side.kill();
+        side.start_again(&last);
+    }
+    host.wait_for_message(&peer, guest.life(), 99);
+    guest.wait_for_message(HOST, host.life(), 99);
     let (here, there) = (host.journal(), guest.journal());
-    check(&there, HOST, &here, &peer).expect("all that the guest published came");
-    check(&here, &peer, &there, HOST).expect("all that the host published came");
+    let to_host = check(&there, HOST, &here, &peer).expect("all that the guest published came");
+    let to_guest = check(&here, &peer, &there, HOST).expect("all that the host published came");
+    assert!(to_host.repeats > 0 && to_guest.repeats > 0, "each was killed with messages in hand");
     assert_eq!(details(&here, &peer, "undelivered"), [""; 0]);
 }

@@ -107,7 +107,7 @@ fn nothing_is_lost_when_the_host_is_killed_under_load() {
     for life in 1..=4 {
         host.wait_for_messages(&peer, life * 1000);
         host.kill();
-        host.start_again();
+        host.start_again(&["--send", "1500"]);
     }
     host.wait_for_message(&peer, life_in(&mut guest), 7999);
     wait_for_message_in(&mut guest, host.life(), 1499);

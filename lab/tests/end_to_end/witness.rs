@@ -3,17 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use ivring_lab::witness::{Line, read_journal};
 use ivring_lab::{Guest, Lab, Plan, Process};
 use nix::sys::signal::Signal;
 
-use crate::setup::{output, wait_for};
+use crate::setup::{LIMIT, output, wait_for};
 
 /// What a guest's witness calls its peer.
 pub const HOST: &str = "host";
 /// Where a guest's witness keeps its journal.
 const JOURNAL: &str = "/tmp/journal";
+/// How the first line of a life begins.
+const START: &str = "{\"is\":\"start\"";
 
 /// The witness as a process of the host. Its journal goes on over its lives.
 pub struct Witness<'a> {
@@ -25,38 +28,42 @@ pub struct Witness<'a> {
 }
 
 impl<'a> Witness<'a> {
-    /// Starts it as the host of the region at `path`.
-    pub fn host(lab: &'a Lab, path: &str, arguments: &[&str]) -> Self {
-        Self::start(lab, "host", path, arguments)
+    /// Starts it as the host of the region at `path`; `load` says what it sends.
+    pub fn host(lab: &'a Lab, path: &str, load: &[&str]) -> Self {
+        Self::start(lab, "host", &["--region", path], load)
     }
 
     /// Starts it in the place of a guest with this UUID.
-    pub fn guest(lab: &'a Lab, path: &str, uuid: &str, arguments: &[&str]) -> Self {
-        Self::start(lab, "guest", path, &[&["--id", uuid, "--port", "witness"], arguments].concat())
+    pub fn guest(lab: &'a Lab, path: &str, uuid: &str, load: &[&str]) -> Self {
+        Self::start(lab, "guest", &["--region", path, "--id", uuid, "--port", "witness"], load)
     }
 
-    fn start(lab: &'a Lab, side: &'static str, path: &str, arguments: &[&str]) -> Self {
+    fn start(lab: &'a Lab, side: &'static str, arguments: &[&str], load: &[&str]) -> Self {
         let journal = lab.logs().join(format!("{side}.journal"));
         let text = journal.display().to_string();
-        let all = [&[side, "--region", path, "--journal", &text], arguments].concat();
+        let all = [&[side, "--journal", &text], arguments].concat();
         let arguments: Vec<_> = all.into_iter().map(str::to_owned).collect();
-        let process = Self::spawn(lab, side, &arguments);
+        let process = Self::spawn(lab, side, &arguments, load);
         let witness = Self { lab, side, arguments, journal, process };
         witness.wait_for_lives(1);
         witness
     }
 
-    fn wait_for_lives(&self, count: usize) {
-        wait_for(&format!("a start of the {}'s witness", self.side), || {
-            (lives(&self.journal()).len() == count).then_some(())
-        });
-    }
-
-    fn spawn(lab: &Lab, side: &str, arguments: &[String]) -> Process {
+    fn spawn(lab: &Lab, side: &str, arguments: &[String], load: &[&str]) -> Process {
         // Linked as usual: looking up a group's name in a static program crashes in glibc.
         let mut command = Command::new(env!("CARGO_BIN_EXE_ivring-witness"));
-        command.args(arguments);
+        command.args(arguments).args(load);
         lab.spawn(&format!("{side}-witness"), command).expect("it starts")
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(&self.journal).unwrap_or_default()
+    }
+
+    fn wait_for_lives(&self, count: usize) {
+        wait_for(&format!("a start of the {}'s witness", self.side), || {
+            (self.text().matches(START).count() == count).then_some(())
+        });
     }
 
     /// SIGKILL: it writes nothing more.
@@ -65,10 +72,10 @@ impl<'a> Witness<'a> {
         self.process.kill().expect("it ends");
     }
 
-    /// Starts it again, with the same arguments.
-    pub fn start_again(&mut self) {
-        let before = lives(&self.journal()).len();
-        self.process = Self::spawn(self.lab, self.side, &self.arguments);
+    /// Starts it again, with a load of its own.
+    pub fn start_again(&mut self, load: &[&str]) {
+        let before = self.text().matches(START).count();
+        self.process = Self::spawn(self.lab, self.side, &self.arguments, load);
         self.wait_for_lives(before + 1);
     }
 
@@ -77,8 +84,21 @@ impl<'a> Witness<'a> {
         self.process.signal(signal).expect("it runs");
     }
 
+    /// Lets it go on after a stop, and kills it in the midst of what has come meanwhile.
+    pub fn go_on_and_kill(&mut self) {
+        let length = || fs::metadata(&self.journal).expect("it has a journal").len();
+        let before = length();
+        let deadline = Instant::now() + LIMIT;
+        self.process.signal(Signal::SIGCONT).expect("it runs");
+        // About a dozen lines; no pause, in which it would be done with all of it.
+        while length() < before + 1000 {
+            assert!(Instant::now() < deadline, "it does not go on; see {}", self.journal.display());
+        }
+        self.kill();
+    }
+
     pub fn journal(&self) -> Vec<Line> {
-        read_journal(&fs::read_to_string(&self.journal).unwrap_or_default())
+        read_journal(&self.text())
     }
 
     /// The number of its present life.
@@ -104,6 +124,14 @@ impl<'a> Witness<'a> {
     pub fn wait_for_event(&self, peer: &str, what: &str) -> String {
         wait_for(&format!("{what} of {peer}; see {}", self.journal.display()), || {
             details(&self.journal(), peer, what).pop()
+        })
+    }
+
+    /// As [`Witness::wait_for_event`], for one that has not happened to an earlier life.
+    pub fn wait_for_event_of_this_life(&self, peer: &str, what: &str) -> String {
+        wait_for(&format!("{what} of {peer}; see {}", self.journal.display()), || {
+            let text = self.text();
+            details(&read_journal(&text[text.rfind(START)?..]), peer, what).pop()
         })
     }
 }
