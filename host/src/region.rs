@@ -5,12 +5,11 @@ use std::path::Path;
 
 use ivring_proto::control::Code;
 use ivring_proto::layout::{
-    Geometry, GeometryError, PAGE, RegionState, Superblock, SuperblockError, VersionRange, read_superblock,
-    write_state, write_superblock,
+    Geometry, GeometryError, RegionState, Superblock, SuperblockError, read_superblock, write_state,
 };
-use ivring_proto::link::HostEnd;
-use ivring_proto::memory::{MappedFile, Memory};
-use ivring_proto::session::{Text, Uuid};
+use ivring_proto::link::format_region;
+use ivring_proto::memory::MappedFile;
+use ivring_proto::session::Uuid;
 
 use crate::Options;
 use crate::region_file::{RegionError, RegionFile};
@@ -159,24 +158,7 @@ fn superblock_error(file: &RegionFile, error: SuperblockError) -> OpenError {
 /// Formats a region of which nobody uses anything yet.
 fn format(memory: &MappedFile, geometry: Geometry, owner: Option<Uuid>, path: &Path) -> Superblock {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let superblock = Superblock {
-        state: RegionState::Ready,
-        versions: VersionRange::SUPPORTED,
-        features_required: 0,
-        features_optional: 0,
-        geometry,
-        generation: 1,
-        owner: owner.map_or([0; 16], Uuid::into_bytes),
-        name: Text::truncated(&name),
-    };
-    write_superblock(memory, &superblock);
-    // A file that QEMU made is all zero, but an earlier try to format it may have ended half-way.
-    for at in (PAGE..geometry.rings()).step_by(8) {
-        memory.store(at, 0);
-    }
-    for place in (0..geometry.channels()).filter_map(|index| geometry.channel(index)) {
-        HostEnd::format(memory, &place);
-    }
-    write_state(memory, RegionState::Ready, "");
+    let superblock = Superblock::new(geometry, owner.map_or([0; 16], Uuid::into_bytes), &name);
+    format_region(memory, &superblock);
     superblock
 }

@@ -8,8 +8,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use ivring_proto::layout::{Geometry, RegionState, Superblock, VersionRange, write_state, write_superblock};
-use ivring_proto::link::{GuestEnd, GuestOptions, HostEnd, Link, Topic};
+use ivring_proto::layout::{Geometry, Superblock, VersionRange};
+use ivring_proto::link::{GuestEnd, GuestOptions, HostEnd, Link, Topic, format_region};
 use ivring_proto::memory::{HeapMemory, Memory};
 use ivring_proto::session::{
     Answer, HostPulse, Identity, JoinRequest, Port, Refusal, Text, Uuid, write_answer, write_request,
@@ -21,21 +21,9 @@ const STALE: Duration = Duration::from_secs(5);
 fn region() -> (HeapMemory, Geometry) {
     let memory = HeapMemory::new(usize::try_from(SIZE).unwrap());
     let geometry = Geometry::with_capacities(SIZE, 2, 16384, 8192).unwrap();
-    let superblock = Superblock {
-        state: RegionState::Ready,
-        versions: VersionRange::SUPPORTED,
-        features_required: 0,
-        features_optional: 0,
-        geometry,
-        generation: 1,
-        owner: *Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff).as_bytes(),
-        name: Text::truncated("fg_i3"),
-    };
-    write_superblock(&memory, &superblock);
-    for index in 0..2 {
-        HostEnd::format(&memory, &geometry.channel(index).unwrap());
-    }
-    write_state(&memory, RegionState::Ready, "");
+    let owner = Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
+    let superblock = Superblock::new(geometry, *owner.as_bytes(), "fg_i3");
+    format_region(&memory, &superblock);
     (memory, geometry)
 }
 

@@ -6,12 +6,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ivring_proto::layout::{
-    Geometry, RegionState, Superblock, VersionRange, read_superblock, write_state, write_superblock,
-};
-use ivring_proto::link::{FrontDesk, HostEnd, HostEvent, Kind, Status, Topic};
+use ivring_proto::layout::{Geometry, RegionState, Superblock, read_superblock, write_state};
+use ivring_proto::link::{FrontDesk, HostEnd, HostEvent, Kind, Status, Topic, format_region};
 use ivring_proto::memory::{MappedFile, Memory};
-use ivring_proto::session::{HostPulse, Phase, Text};
+use ivring_proto::session::{HostPulse, Phase};
 
 const STALE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -57,26 +55,8 @@ pub fn format(path: &Path, channels: u64) {
     let size = memory.size();
     let geometry = Geometry::new(size, channels).unwrap();
     let generation = read_superblock(&memory).map_or(1, |before| before.generation + 1);
-    write_superblock(
-        &memory,
-        &Superblock {
-            state: RegionState::Ready,
-            versions: VersionRange::SUPPORTED,
-            features_required: 0,
-            features_optional: 0,
-            geometry,
-            generation,
-            owner: [0; 16],
-            name: Text::truncated("test"),
-        },
-    );
-    for at in (4096..geometry.rings()).step_by(8) {
-        memory.store(at, 0);
-    }
-    for index in 0..channels {
-        HostEnd::format(&memory, &geometry.channel(index).unwrap());
-    }
-    write_state(&memory, RegionState::Ready, "");
+    let superblock = Superblock { generation, ..Superblock::new(geometry, [0; 16], "test") };
+    format_region(&memory, &superblock);
 }
 
 /// Shows the guests that the region is about to be formatted anew.

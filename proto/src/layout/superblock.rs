@@ -185,6 +185,22 @@ pub struct Superblock {
     pub name: Text<{ word::NAME_LEN }>,
 }
 
+impl Superblock {
+    /// What a host of this version writes into a region that it formats for the first time.
+    pub fn new(geometry: Geometry, owner: [u8; 16], name: &str) -> Self {
+        Superblock {
+            state: RegionState::Ready,
+            versions: VersionRange::SUPPORTED,
+            features_required: 0,
+            features_optional: 0,
+            geometry,
+            generation: 1,
+            owner,
+            name: Text::truncated(name),
+        }
+    }
+}
+
 /// Feature bits this crate knows: none yet.
 const KNOWN_FEATURES: u64 = 0;
 

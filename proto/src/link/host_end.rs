@@ -90,7 +90,7 @@ pub struct HostEnd<M> {
 
 impl<M: Memory + Clone> HostEnd<M> {
     /// Fills the host's own lines of a channel in a region that is being formatted.
-    pub fn format(memory: &M, place: &ChannelPlace) {
+    pub(super) fn format(memory: &M, place: &ChannelPlace) {
         memory.store(place.to_guest.producer + word::HINT, place.first_position);
         memory.store(place.to_host.consumer + word::HEAD, place.first_position);
         memory.store(place.to_host.consumer + word::SEEN, place.first_position);

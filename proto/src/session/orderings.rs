@@ -67,16 +67,7 @@ fn place() -> ChannelPlace {
 const CHANNEL_SIZE: usize = 4096 + 16;
 
 fn superblock() -> Superblock {
-    Superblock {
-        state: RegionState::Ready,
-        versions: VersionRange::SUPPORTED,
-        features_required: 0,
-        features_optional: 0,
-        geometry: Geometry::new(1 << 20, 1).expect("fits"),
-        generation: 1,
-        owner: [0; 16],
-        name: Text::truncated("model"),
-    }
+    Superblock::new(Geometry::new(1 << 20, 1).expect("fits"), [0; 16], "model")
 }
 
 fn starts() -> Starts {

@@ -1,0 +1,82 @@
+//! The host ends, is killed, and comes back.
+
+use std::time::Duration;
+
+use ivring_proto::link::GuestEvent;
+use ivring_proto::memory::Memory;
+use ivring_proto::session::Phase;
+
+use crate::world::World;
+
+#[test]
+fn a_new_daemon_takes_sessions_over_and_nothing_is_lost() {
+    let mut world = World::new(2);
+    world.start_host();
+    let mut guest = world.guest(1, 11);
+    world.settle(&mut [&mut guest]);
+    let channel = guest.channel();
+    world.send_to(channel, "published before the kill");
+    world.host = None;
+    guest.send("sent while it was dead");
+    world.run(Duration::from_secs(8), &mut [&mut guest]);
+    world.start_host();
+    world.settle(&mut [&mut guest]);
+    world.send_to(channel, "after");
+    world.settle(&mut [&mut guest]);
+    assert_eq!(guest.texts(), ["published before the kill", "after"]);
+    assert_eq!(world.host().received, [(channel, "sent while it was dead".to_owned(), false)]);
+    assert!(guest.events.contains(&GuestEvent::HostStale), "{:?}", guest.events);
+    assert!(guest.events.contains(&GuestEvent::HostRestarted), "{:?}", guest.events);
+    assert_eq!(guest.events.iter().filter(|event| matches!(event, GuestEvent::Attached { .. })).count(), 1);
+}
+
+#[test]
+fn a_scribbled_directory_costs_nothing_when_the_host_remembers() {
+    let mut world = World::new(1);
+    world.start_host();
+    let mut guest = world.guest(1, 11);
+    world.settle(&mut [&mut guest]);
+    world.remembered = world.host().ends[0].channel().binding().copied();
+    world.host = None;
+    let entry = world.superblock.geometry.channel(0).unwrap().entry;
+    for at in (entry..entry + 128).step_by(8) {
+        world.memory.store(at, 0x5555_5555_5555_5555);
+    }
+    world.start_host();
+    guest.send("sent meanwhile");
+    world.settle(&mut [&mut guest]);
+    world.send_to(0, "still here");
+    world.settle(&mut [&mut guest]);
+    assert_eq!(guest.texts(), ["still here"]);
+    assert_eq!(world.host().received, [(0, "sent meanwhile".to_owned(), false)]);
+    assert!(!guest.events.iter().any(|event| matches!(event, GuestEvent::Detached(_))), "{:?}", guest.events);
+}
+
+#[test]
+fn what_the_host_remembers_of_a_guest_that_left_is_not_believed() {
+    let mut world = World::new(1);
+    world.start_host();
+    let mut guest = world.guest(1, 11);
+    world.settle(&mut [&mut guest]);
+    world.remembered = world.host().ends[0].channel().binding().copied();
+    guest.end.bye();
+    world.settle(&mut []);
+    world.host = None;
+    world.start_host();
+    assert_eq!(world.host().ends[0].channel().phase(), Phase::Free);
+}
+
+#[test]
+fn a_daemon_that_leaves_says_so_and_is_missed_until_it_is_back() {
+    let mut world = World::new(1);
+    world.start_host();
+    let mut guest = world.guest(1, 11);
+    world.settle(&mut [&mut guest]);
+    let host = world.host.take().unwrap();
+    host.pulse.leave(&world.memory);
+    world.settle(&mut [&mut guest]);
+    assert_eq!(guest.events.last(), Some(&GuestEvent::HostAway));
+    world.start_host();
+    world.settle(&mut [&mut guest]);
+    assert_eq!(guest.events.last(), Some(&GuestEvent::HostBack));
+}
