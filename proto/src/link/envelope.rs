@@ -8,7 +8,7 @@
 //!       +--------+-------+-------+-------+---------+----------------+----------
 //! ```
 //!
-//! The kind is the ring record's own.
+//! The kind is the ring record's own. The reserved word is kept for a checksum.
 
 use bytemuck::{Pod, Zeroable};
 
