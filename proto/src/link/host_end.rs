@@ -6,6 +6,7 @@ use crate::memory::Memory;
 use crate::ring::{Consumer, HEADER, Producer, walk};
 use crate::session::{
     Binding, Channel, ChannelEvent, CloseReason, Entropy, Identity, JoinRequest, Phase, Refusal, Starts,
+    seen_before,
 };
 use core::time::Duration;
 
@@ -382,12 +383,14 @@ impl<M: Memory + Clone> HostEnd<M> {
         self.to_guest = link.tx().position();
         let Some(binding) = self.channel.binding().copied() else { return };
         let Ok(head) = link.tx().head() else { return };
+        // Space is given back later than records are handed over. A guest that lies here has its own messages miscounted.
+        let handed_over = seen_before(&self.memory, self.channel.place(), head).wrapping_sub(head);
         let (mut count, mut first) = (0, None);
         let messages = [Kind::Message.code(), Kind::Request.code()];
         let place = self.channel.place().to_guest;
         // A fault on the way ends the count; it was this host's own ring, scribbled over by somebody.
         let _ = walk(self.memory.clone(), place, binding.to_guest_salt, head, |record| {
-            if messages.contains(&record.kind()) {
+            if messages.contains(&record.kind()) && record.position().wrapping_sub(head) >= handed_over {
                 count += 1;
                 // The envelope's first word is the id; in our own ring, and only shown.
                 first.get_or_insert_with(|| {

@@ -124,3 +124,25 @@ fn an_evicted_guest_reads_why_and_comes_back_later() {
     world.run(Duration::from_secs(6), &mut [&mut guest]);
     assert!(guest.end.is_attached());
 }
+
+#[test]
+fn what_the_guest_had_in_its_hands_is_not_told_as_undelivered() {
+    let mut world = World::new(1);
+    world.start_host();
+    let mut old = world.guest(1, 11);
+    world.settle(&mut [&mut old]);
+    for text in ["one", "two", "three"] {
+        world.send_to(0, text);
+    }
+    // Received, and its space not given back yet.
+    let mut buffer = vec![0; 1 << 20];
+    old.end.receive(world.now, &mut buffer).unwrap().expect("one");
+    drop(old);
+    let mut new = world.guest(1, 12);
+    world.run(Duration::from_secs(5), &mut [&mut new]);
+    let undelivered = world.host().events.iter().find_map(|(_, event)| match event {
+        HostEvent::Undelivered { what, .. } => Some(what.count),
+        _ => None,
+    });
+    assert_eq!(undelivered, Some(2));
+}
