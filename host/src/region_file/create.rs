@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{Group, fchown, linkat};
+use nix::unistd::{Gid, fchown, linkat};
 
 use super::error::RegionError;
 use super::{io_error, lock, permission_error};
@@ -89,17 +89,18 @@ pub(super) fn allocate(file: &File, path: &Path, size: u64) -> Result<(), Region
 
 /// Gives the file to the group of the VMs where there is one and we may; else QEMU needs another way in.
 fn give_to_group(file: &File, path: &Path) {
-    let group = match Group::from_name(GROUP) {
-        Ok(Some(group)) => group,
-        Ok(None) => return,
-        Err(error) => {
-            tracing::warn!(%error, "cannot look up the group {GROUP}");
-            return;
-        }
-    };
-    if let Err(error) = fchown(file, None, Some(group.gid)) {
+    // The file itself, not the C library's lookup: that loads modules, which a static program crashes in.
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let Some(group) = group_id(&groups, GROUP) else { return };
+    if let Err(error) = fchown(file, None, Some(group)) {
         tracing::warn!(path = %path.display(), %error, "not given to the group {GROUP}: VMs of other users cannot open it");
     }
+}
+
+/// The number of a group in the text of group(5).
+fn group_id(groups: &str, name: &str) -> Option<Gid> {
+    let line = groups.lines().find(|line| line.split(':').next() == Some(name))?;
+    line.split(':').nth(2)?.parse().ok().map(Gid::from_raw)
 }
 
 /// Says so when more than owner and group may write to a region that was there before.
@@ -108,5 +109,18 @@ pub(super) fn warn_if_open_to_all(file: &File, path: &Path) {
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o002 != 0 {
         tracing::warn!(path = %path.display(), mode = format!("{mode:04o}"), "every user of this host may write to it: chmod o-rwx");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_found_by_its_whole_name() {
+        let groups = "root:x:0:\nkvm-old:x:5:\nkvm:x:104:libvirt-qemu\nbroken\n";
+        assert_eq!(group_id(groups, "kvm"), Some(Gid::from_raw(104)));
+        assert_eq!(group_id(groups, "kv"), None);
+        assert_eq!(group_id(groups, "broken"), None);
     }
 }
