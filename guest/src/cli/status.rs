@@ -46,7 +46,12 @@ fn print(status: &Status, out: &mut Output) -> Result<(), Failure> {
     }
     if let Some(region) = &status.region {
         let (name, place) = (printable(&region.name), printable(&region.place));
-        out.line(format_args!("region    {name} at {place}, {} bytes", region.bytes))?;
+        // It is nameless until its superblock could be read.
+        if region.name.is_empty() {
+            out.line(format_args!("region    at {place}, {} bytes", region.bytes))?;
+        } else {
+            out.line(format_args!("region    {name} at {place}, {} bytes", region.bytes))?;
+        }
     }
     out.line(format_args!("identity  {}:{} ({})", status.guest, status.port, printable(&status.name)))?;
     let Counters { passed, unheard, .. } = &status.counters;
