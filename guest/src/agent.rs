@@ -9,7 +9,7 @@
 //! | `clients` | requests on the control socket |
 //! | `sends`, `calls`, `answers` | what waits: for room in the ring, for the host, for room again |
 //! | `status`, `info` | what the agent tells about itself |
-//! | `log_budget`, `signals`, `error` | as they say |
+//! | `signals`, `error` | as they say |
 
 mod answers;
 mod calls;
@@ -17,7 +17,6 @@ mod clients;
 mod error;
 mod host_events;
 mod info;
-mod log_budget;
 mod sends;
 mod signals;
 mod status;
@@ -35,11 +34,13 @@ use crate::{Guest, Options};
 use answers::Answers;
 use calls::Calls;
 pub(crate) use error::AgentError;
-use log_budget::LogBudget;
+use ivring_proto::console::LogBudget;
 use sends::Sends;
 use signals::Signals;
 pub(crate) use status::{Counters, Host, State, Status};
 
+/// Log lines that the host can cause at once.
+const LOG_BURST: u32 = 20;
 /// While there is no region it is looked for this often.
 const RETRY: Duration = Duration::from_millis(500);
 /// How long `--once` waits for the host's answer: a host takes two seconds to find out whether a program that has this
@@ -114,7 +115,7 @@ impl Agent {
             calls: Calls::new(getrandom::u64().expect("the kernel has a random number generator")),
             answers: Answers::default(),
             unheard: 0,
-            budget: LogBudget::new(now),
+            budget: LogBudget::new(LOG_BURST, now),
             ladder: Ladder::new(options.profile),
             started: now,
             machine,

@@ -1,6 +1,6 @@
-//! What the commands `ivring` and `ivring-agent` share: how they read, print, log and fail.
+//! What the programs of both sides share: how they read, print, log and fail.
 //!
-//! Each of them speaks with one server, the [`Endpoint`], and ends in a [`Failure`] or not.
+//! Each command speaks with one server, the [`Endpoint`], and ends in a [`Failure`] or not.
 
 mod endpoint;
 mod event_json;
@@ -8,6 +8,7 @@ mod event_line;
 mod failure;
 mod listen;
 mod log;
+mod log_budget;
 mod output;
 mod payload;
 mod seconds;
@@ -18,6 +19,7 @@ pub use endpoint::Endpoint;
 pub use failure::{EXIT_CODES, Failure, report};
 pub use listen::listen;
 pub use log::start_log;
+pub use log_budget::LogBudget;
 pub use output::Output;
 pub use seconds::{milliseconds, parse_seconds};
 pub use send::{Outgoing, send};

@@ -1,12 +1,13 @@
-//! How often a guest is heard in the log: whatever it does, a line of each kind a second.
+//! How often a guest is heard in the log: whatever it does, a few lines of each kind at once, then one a second.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use ivring_proto::console::LogBudget;
 use ivring_proto::session::Identity;
 
-/// Time between two lines of one guest and kind.
-const GAP: Duration = Duration::from_secs(1);
+/// Lines of one guest and kind that may come at once: an agent that is restarted a few times is told each time.
+const BURST: u32 = 5;
 /// Guests and kinds that are counted apart. Names cost a hostile guest nothing: beyond this all share one count.
 const MOST: usize = 1024;
 
@@ -24,15 +25,9 @@ pub(super) enum Kind {
     Answer,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Told {
-    last: Instant,
-    suppressed: u64,
-}
-
 /// Counts the lines about guests.
 #[derive(Debug, Default)]
-pub(super) struct LogLimit(HashMap<(Option<Identity>, Kind), Told>);
+pub(super) struct LogLimit(HashMap<(Option<Identity>, Kind), LogBudget>);
 
 impl LogLimit {
     /// Whether a line may be written now, and how many before it were not.
@@ -44,21 +39,12 @@ impl LogLimit {
     ) -> Option<Suppressed> {
         let mut key = (guest.copied(), kind);
         if !self.0.contains_key(&key) && self.0.len() >= MOST {
-            self.0.retain(|_, told| now.duration_since(told.last) < GAP || told.suppressed > 0);
+            self.0.retain(|_, budget| !budget.is_full(now));
             if self.0.len() >= MOST {
                 key.0 = None;
             }
         }
-        let Some(told) = self.0.get_mut(&key) else {
-            self.0.insert(key, Told { last: now, suppressed: 0 });
-            return Some(Suppressed(0));
-        };
-        if now.duration_since(told.last) < GAP {
-            told.suppressed += 1;
-            return None;
-        }
-        told.last = now;
-        Some(Suppressed(std::mem::take(&mut told.suppressed)))
+        self.0.entry(key).or_insert_with(|| LogBudget::new(BURST, now)).take(now).map(Suppressed)
     }
 }
 
@@ -79,24 +65,29 @@ impl std::fmt::Display for Suppressed {
 mod tests {
     use super::*;
     use ivring_proto::session::{Port, Uuid};
+    use std::time::Duration;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn guest(number: u128) -> Identity {
         Identity { uuid: Uuid::from_u128(number), port: Port::agent() }
     }
 
     #[test]
-    fn one_line_a_second_for_each_guest_and_kind() {
+    fn a_few_lines_and_then_one_a_second_for_each_guest_and_kind() {
         let mut limit = LogLimit::default();
         let start = Instant::now();
         let (a, b) = (guest(1), guest(2));
-        assert_eq!(limit.allows(Some(&a), Kind::Stale, start), Some(Suppressed(0)));
+        for _ in 0..BURST {
+            assert_eq!(limit.allows(Some(&a), Kind::Stale, start), Some(Suppressed(0)));
+        }
         assert_eq!(limit.allows(Some(&a), Kind::Stale, start), None);
         assert_eq!(limit.allows(Some(&a), Kind::Back, start), Some(Suppressed(0)));
         assert_eq!(limit.allows(Some(&b), Kind::Stale, start), Some(Suppressed(0)));
-        assert_eq!(limit.allows(Some(&a), Kind::Stale, start + GAP / 2), None);
-        let line = limit.allows(Some(&a), Kind::Stale, start + GAP).unwrap();
+        assert_eq!(limit.allows(Some(&a), Kind::Stale, start + SECOND / 2), None);
+        let line = limit.allows(Some(&a), Kind::Stale, start + SECOND).unwrap();
         assert_eq!(line.to_string(), " (2 lines like this were left out)");
-        assert_eq!(limit.allows(Some(&a), Kind::Stale, start + GAP * 2).unwrap().to_string(), "");
+        assert_eq!(limit.allows(Some(&a), Kind::Stale, start + SECOND * 2).unwrap().to_string(), "");
     }
 
     #[test]
@@ -106,10 +97,10 @@ mod tests {
         let lines = (0..100_000_u128)
             .filter(|&number| limit.allows(Some(&guest(number)), Kind::Refused, start).is_some())
             .count();
-        assert_eq!(lines, MOST + 1);
+        assert_eq!(u32::try_from(lines - MOST).unwrap(), BURST);
         assert!(limit.0.len() <= MOST + 1);
         assert!(
-            limit.allows(Some(&guest(200_000)), Kind::Refused, start + GAP).is_some(),
+            limit.allows(Some(&guest(200_000)), Kind::Refused, start + SECOND).is_some(),
             "old names make room"
         );
     }
