@@ -103,8 +103,9 @@ fn boot(count: NonZeroU8, kernel: Option<PathBuf>, yes: bool) -> Result<(), Erro
         println!("  {:10} {}  booted in {:.1} s", guest.name(), plan.uuid, guest.boot_time().as_secs_f64());
         println!("             console in {}", guest.console().display());
     }
-    println!("Ctrl-C ends them");
+    // Before anybody is told to send one.
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Error::io("cannot wait for Ctrl-C"))?;
+    println!("Ctrl-C ends them");
     let _ = signals.forever().next();
     Ok(())
 }
