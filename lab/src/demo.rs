@@ -125,8 +125,9 @@ fn show(
     }
     print(&summary(&rows, lab))?;
     if demo.keep {
+        let signals = keep::catch_interrupts()?;
         print(&keep::what_to_type(programs, daemon.socket(), demo.no_vm.then_some(lab.folder())))?;
-        keep::until_interrupted(&mut daemon)?;
+        keep::until_interrupted(&mut daemon, signals)?;
     }
     progress.step("everything stops", || {
         for member in members {

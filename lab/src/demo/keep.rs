@@ -36,13 +36,21 @@ pub(super) fn what_to_type(programs: &Artifacts, daemon: &Path, agents: Option<&
     format!("\nEverything runs on. In other terminals:\n  {}\nCtrl-C here ends it.\n", commands.join("\n  "))
 }
 
+/// Catches Ctrl-C from now on: before anybody is told to press it.
+///
+/// # Errors
+///
+/// [`Error::Io`] if the system refuses.
+pub(super) fn catch_interrupts() -> Result<Signals, Error> {
+    Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(Error::io("cannot wait for Ctrl-C"))
+}
+
 /// Waits for Ctrl-C, or the daemon's end.
 ///
 /// # Errors
 ///
 /// [`Error::Failed`] if the daemon ends.
-pub(super) fn until_interrupted(daemon: &mut Daemon) -> Result<(), Error> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(Error::io("cannot wait for Ctrl-C"))?;
+pub(super) fn until_interrupted(daemon: &mut Daemon, mut signals: Signals) -> Result<(), Error> {
     while signals.pending().next().is_none() {
         daemon.check()?;
         thread::sleep(POLL);
