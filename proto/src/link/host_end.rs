@@ -390,7 +390,9 @@ impl<M: Memory + Clone> HostEnd<M> {
         let place = self.channel.place().to_guest;
         // A fault on the way ends the count; it was this host's own ring, scribbled over by somebody.
         let _ = walk(self.memory.clone(), place, binding.to_guest_salt, head, |record| {
-            if messages.contains(&record.kind()) && record.position().wrapping_sub(head) >= handed_over {
+            // Of the last one that was handed over nobody knows whether it was taken; the ones before it were.
+            let end = record.position().wrapping_sub(head) + HEADER + record.length() as u64;
+            if messages.contains(&record.kind()) && end.next_multiple_of(8) >= handed_over {
                 count += 1;
                 // The envelope's first word is the id; in our own ring, and only shown.
                 first.get_or_insert_with(|| {
