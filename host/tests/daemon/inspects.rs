@@ -46,9 +46,11 @@ fn a_region_in_use_is_shown_with_what_waits_in_its_rings() {
         (&"ready".into(), &1.into(), &"1.0".into())
     );
     assert_ne!(view["epoch"], 0);
-    let pids: Vec<&Value> =
-        view["mapped_by"].as_array().unwrap().iter().map(|process| &process["pid"]).collect();
-    assert_eq!(pids.len(), 2, "the daemon and the guest: {pids:?}");
+    // And for a moment perhaps a process that another thread of this one is about to start: it has our memory until then.
+    let mapped_by = view["mapped_by"].as_array().unwrap();
+    for pid in [daemon.pid(), std::process::id()] {
+        assert!(mapped_by.iter().any(|process| process["pid"] == pid), "{pid} is missing: {mapped_by:?}");
+    }
     let channels = view["channels"].as_array().unwrap();
     assert_eq!(channels.len(), 4);
     assert_eq!(channels[1], json!({ "channel": 1, "state": "free" }));

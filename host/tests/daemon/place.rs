@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
@@ -44,6 +45,17 @@ impl Place {
 
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// A copy of a program, in the directory, for users who cannot reach the original.
+    ///
+    /// Made by another process: one that another thread starts while we had the copy open for writing would hold it open
+    /// as well, and what is open for writing cannot be run.
+    pub fn copy_of(&self, program: &str) -> PathBuf {
+        let copy = self.directory().join("program");
+        let copied = Command::new("cp").arg(program).arg(&copy).status().expect("cp starts");
+        assert!(copied.success());
+        copy
     }
 
     pub fn socket(&self) -> PathBuf {

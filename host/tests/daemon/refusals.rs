@@ -46,8 +46,7 @@ fn a_socket_one_may_not_use_says_who_may() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ivring"));
     if geteuid().is_root() {
         // Root may use any socket: be user "nobody", with a copy of the program that it may run.
-        let program = place.directory().join("ivring");
-        fs::copy(env!("CARGO_BIN_EXE_ivring"), &program).unwrap();
+        let program = place.copy_of(env!("CARGO_BIN_EXE_ivring"));
         fs::set_permissions(place.directory(), fs::Permissions::from_mode(0o755)).unwrap();
         command = Command::new(program);
         command.uid(65534).gid(65534);

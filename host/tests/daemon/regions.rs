@@ -160,8 +160,7 @@ fn missing_permission_is_told() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ivringd"));
     if geteuid().is_root() {
         // Root may do everything: be user "nobody", with a copy of the program that it may run.
-        let program = place.directory().join("ivringd");
-        fs::copy(env!("CARGO_BIN_EXE_ivringd"), &program).unwrap();
+        let program = place.copy_of(env!("CARGO_BIN_EXE_ivringd"));
         fs::set_permissions(place.directory(), Permissions::from_mode(0o777)).unwrap();
         command = Command::new(program);
         command.uid(65534).gid(65534);
