@@ -294,7 +294,10 @@ fn missing_permission_says_whose_it_is() {
     }
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("test");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: one that another thread starts while we had the copy open for writing would hold it open as well,
+    // and what is open for writing cannot be run.
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
+    assert!(copied.success());
     let file = directory.path().join("region");
     File::create(&file).unwrap().set_len(MIB).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o000)).unwrap();
