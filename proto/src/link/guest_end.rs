@@ -175,7 +175,13 @@ impl<M: Memory + Clone> GuestEnd<M> {
             }
             State::Joining { superblock, joiner, since } => {
                 match joiner.poll(&self.memory, &superblock.geometry, now, entropy) {
-                    JoinProgress::Offered(offer) => Some(self.attach(offer, now, entropy)),
+                    JoinProgress::Offered(offer) => {
+                        let stale_after = self.options.stale_after;
+                        self.state =
+                            attach(&self.memory, superblock, joiner, offer, stale_after, now, entropy);
+                        self.told = None;
+                        Some(GuestEvent::Attached { channel: offer.channel, version: offer.version })
+                    }
                     JoinProgress::Refused(answer) => self.tell(Waiting::Refused(answer)),
                     JoinProgress::Waiting => {
                         let silent = now.saturating_sub(*since) > NO_ANSWER;
@@ -243,27 +249,6 @@ impl<M: Memory + Clone> GuestEnd<M> {
                 None
             }
         }
-    }
-
-    fn attach(&mut self, offer: Offer, now: Duration, entropy: &mut impl Entropy) -> GuestEvent {
-        let State::Joining { superblock, joiner, .. } = &mut self.state else { return GuestEvent::HostBack };
-        let memory = &self.memory;
-        let seen = seen_before(memory, &offer.place, offer.to_guest_start);
-        let tx = Producer::start(memory.clone(), offer.place.to_host, offer.salt, offer.to_host_start);
-        let rx = Consumer::start(
-            memory.clone(),
-            offer.place.to_guest,
-            offer.to_guest_salt,
-            offer.to_guest_start,
-            seen,
-        );
-        let attachment =
-            Attachment::confirm(memory, superblock, offer, joiner, now, self.options.stale_after, entropy);
-        let mut link = Link::new(tx, rx);
-        link.continue_counters(self.counters);
-        self.state = State::Attached { attachment, link };
-        self.told = None;
-        GuestEvent::Attached { channel: offer.channel, version: offer.version }
     }
 
     fn detached(&mut self, reason: CloseReason, now: Duration) -> GuestEvent {
@@ -343,4 +328,22 @@ impl<M: Memory + Clone> GuestEnd<M> {
         }
         self.state = State::Ended;
     }
+}
+
+/// Starts both rings of an offered channel and confirms it.
+fn attach<M: Memory + Clone>(
+    memory: &M,
+    superblock: &Superblock,
+    joiner: &mut Joiner,
+    offer: Offer,
+    stale_after: Duration,
+    now: Duration,
+    entropy: &mut impl Entropy,
+) -> State<M> {
+    let place = &offer.place;
+    let seen = seen_before(memory, place, offer.to_guest_start);
+    let tx = Producer::start(memory.clone(), place.to_host, offer.salt, offer.to_host_start);
+    let rx = Consumer::start(memory.clone(), place.to_guest, offer.to_guest_salt, offer.to_guest_start, seen);
+    let attachment = Attachment::confirm(memory, superblock, offer, joiner, now, stale_after, entropy);
+    State::Attached { attachment, link: Link::new(tx, rx) }
 }

@@ -329,11 +329,6 @@ impl Attachment {
         self.host
     }
 
-    /// Time since the host's heartbeat last changed.
-    pub fn host_silent_for(&self) -> Duration {
-        self.watch.silent_for()
-    }
-
     /// Beats, answers challenges and looks at what the host says; at most one event a call. Never blocks; call it every
     /// few milliseconds. After `Closed` or `Reformatted` nothing of the channel may be written any more.
     pub fn poll<M: Memory>(
