@@ -2,6 +2,7 @@
 //!
 //! Each command speaks with one server, the [`Endpoint`], and ends in a [`Failure`] or not.
 
+mod config;
 mod endpoint;
 mod event_json;
 mod event_line;
@@ -15,6 +16,7 @@ mod seconds;
 mod send;
 mod shown;
 
+pub use config::{ConfigError, Configured, parse_with_config, parse_with_config_from};
 pub use endpoint::Endpoint;
 pub use failure::{EXIT_CODES, Failure, report};
 pub use listen::listen;
