@@ -3,6 +3,7 @@
 mod byte_size;
 pub mod cli;
 pub mod daemon;
+mod desk;
 mod event;
 #[cfg(test)]
 mod help_examples;

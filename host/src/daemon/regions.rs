@@ -1,62 +1,25 @@
 //! The regions that are served: those named, and those that a pattern finds as they appear.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ivring_proto::control::GuestIdentity;
-use ivring_proto::session::{Identity, Uuid};
+use ivring_proto::session::Uuid;
 
 use super::error::DaemonError;
 use super::options::Options;
+use crate::desk::{Hosts, RegionId};
 use crate::region_file::RegionLost;
 use crate::region_glob::{FoundRegion, RegionGlob};
 use crate::region_name::region_path;
-use crate::{Host, OpenError, listing};
-
-/// Names a region for as long as the daemon lives; never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct RegionId(u64);
-
-#[cfg(test)]
-impl RegionId {
-    pub(super) fn for_test() -> Self {
-        RegionId(0)
-    }
-}
+use crate::{Host, OpenError};
 
 /// One region.
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) id: RegionId,
     pub(super) host: Host,
-    pub(super) names: Names,
     /// True when a pattern found it.
     found: bool,
-}
-
-/// How clients are told of a region and its guests.
-#[derive(Debug)]
-pub(super) struct Names {
-    /// The name of the region's file.
-    pub(super) region: String,
-    /// At most one a channel.
-    guests: HashMap<Identity, GuestIdentity>,
-}
-
-impl Names {
-    /// Remembers the name that a guest gave itself.
-    pub(super) fn attached(&mut self, guest: &Identity, name: &str) {
-        self.guests.insert(*guest, listing::identity(guest, name));
-    }
-
-    pub(super) fn detached(&mut self, guest: &Identity) {
-        self.guests.remove(guest);
-    }
-
-    /// A guest as clients are told of it.
-    pub(super) fn who(&self, guest: &Identity) -> GuestIdentity {
-        self.guests.get(guest).cloned().unwrap_or_else(|| listing::identity(guest, ""))
-    }
 }
 
 /// All regions.
@@ -111,19 +74,14 @@ impl Regions {
         let host =
             Host::open(crate::Options { region: region.to_owned(), owner, size, ..self.template.clone() })?;
         let path = host.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let geometry = host.geometry();
         tracing::info!("{}: {} channels in {} bytes", path.display(), geometry.channels(), geometry.size());
-        let sessions = host.guests();
-        if !sessions.is_empty() {
-            tracing::info!("{}: {} sessions of an earlier ivringd go on", path.display(), sessions.len());
+        let sessions = host.guests().len();
+        if sessions > 0 {
+            tracing::info!("{}: {sessions} sessions of an earlier ivringd go on", path.display());
         }
         self.last_id += 1;
-        let mut names = Names { region: name, guests: HashMap::new() };
-        for info in &sessions {
-            names.attached(&info.identity, &info.name);
-        }
-        self.served.push(Served { id: RegionId(self.last_id), host, names, found });
+        self.served.push(Served { id: RegionId(self.last_id), host, found });
         Ok(())
     }
 
@@ -180,12 +138,18 @@ impl Regions {
         &mut self.served
     }
 
-    pub(super) fn get_mut(&mut self, id: RegionId) -> Option<&mut Served> {
-        self.served.iter_mut().find(|served| served.id == id)
-    }
-
     /// Gives the regions up, to leave them.
     pub(super) fn take(&mut self) -> Vec<Served> {
         std::mem::take(&mut self.served)
+    }
+}
+
+impl Hosts for Regions {
+    fn all(&self) -> impl Iterator<Item = (RegionId, &Host)> {
+        self.served.iter().map(|served| (served.id, &served.host))
+    }
+
+    fn host(&mut self, region: RegionId) -> Option<&mut Host> {
+        self.served.iter_mut().find(|served| served.id == region).map(|served| &mut served.host)
     }
 }

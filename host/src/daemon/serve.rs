@@ -3,87 +3,36 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use ivring_proto::control::{Code, Response, Server};
-use ivring_proto::session::Identity;
 use ivring_proto::wait::{Ladder, Profile, Step};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use super::answers::WaitingAnswers;
 use super::error::DaemonError;
-use super::expected::{Asked, Expected, Waiter};
-use super::log_limit::LogLimit;
-use super::regions::{RegionId, Regions};
-use super::requests::RequestError;
+use super::regions::Regions;
 use super::signals::Signals;
-use super::waiting_sends::WaitingSends;
+use crate::desk::{Desk, Every, LogLimit};
 
 /// Records taken from one region before the next one's turn.
 const RECORDS_A_TURN: usize = 256;
-/// A busy loop looks for clients this often: the look is a system call, and rings are polled without one.
-const CLIENTS: Duration = Duration::from_micros(50);
-/// Deadlines of clients are looked at this often.
-const DEADLINES: Duration = Duration::from_millis(10);
 /// Patterns are looked through this often.
 const APPEARANCES: Duration = Duration::from_secs(1);
 /// How long to deliver what has arrived, when the daemon leaves.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A moment that comes again and again.
-#[derive(Debug)]
-struct Every {
-    span: Duration,
-    next: Instant,
-}
-
-impl Every {
-    fn new(span: Duration) -> Self {
-        Every { span, next: Instant::now() }
-    }
-
-    fn is_due(&mut self, now: Instant) -> bool {
-        let due = now >= self.next;
-        if due {
-            self.next = now + self.span;
-        }
-        due
-    }
-}
-
 /// Everything the daemon serves.
 #[derive(Debug)]
 pub(super) struct Daemon {
     pub(super) regions: Regions,
-    pub(super) server: Server,
-    pub(super) expected: Expected,
-    pub(super) waiting: WaitingSends,
-    pub(super) answers: Vec<WaitingAnswers>,
-    /// Guests for which messages were pushed and not flushed yet.
-    pub(super) unflushed: Vec<(RegionId, Identity)>,
+    pub(super) desk: Desk,
     pub(super) limit: LogLimit,
-    pub(super) profile: Profile,
-    pub(super) started: Instant,
-    /// Messages that no listener took.
-    pub(super) unheard: u64,
+    profile: Profile,
     signals: Signals,
 }
 
 impl Daemon {
-    pub(super) fn new(regions: Regions, server: Server, signals: Signals, profile: Profile) -> Self {
-        Daemon {
-            regions,
-            server,
-            expected: Expected::new(random()),
-            waiting: WaitingSends::default(),
-            answers: Vec::new(),
-            unflushed: Vec::new(),
-            limit: LogLimit::default(),
-            profile,
-            started: Instant::now(),
-            unheard: 0,
-            signals,
-        }
+    pub(super) fn new(regions: Regions, desk: Desk, signals: Signals, profile: Profile) -> Self {
+        Daemon { regions, desk, limit: LogLimit::default(), profile, signals }
     }
 
     /// Serves until a signal asks to leave.
@@ -92,28 +41,17 @@ impl Daemon {
     ///
     /// When no named region is left, or the system cannot be waited on.
     pub(super) fn run(mut self) -> Result<(), DaemonError> {
+        self.desk.meet(&self.regions);
         let mut ladder = Ladder::new(self.profile);
-        let (mut clients, mut deadlines, mut appearances) =
-            (Every::new(CLIENTS), Every::new(DEADLINES), Every::new(APPEARANCES));
+        let mut appearances = Every::new(APPEARANCES);
         while !self.signals.asked() {
             let mut busy = self.take_events()?;
             let now = Instant::now();
-            if clients.is_due(now) {
-                busy |= self.serve_clients(now);
-            }
-            // Answers first: they were owed before.
-            busy |= self.retry_answers();
-            busy |= self.retry_sends();
-            if deadlines.is_due(now) {
-                self.end_waiting(now);
-            }
             if appearances.is_due(now) {
                 self.regions.look_for_new();
-                let server = &self.server;
-                self.expected.keep_clients(|client| server.is_connected(client));
-                self.waiting.keep_clients(|client| server.is_connected(client));
+                self.desk.meet(&self.regions);
             }
-            self.flush();
+            busy |= self.desk.turn(&mut self.regions, now);
             if busy {
                 ladder.reset();
                 continue;
@@ -123,7 +61,7 @@ impl Daemon {
                 Step::Sleep(span) => {
                     self.sleep(span)?;
                     // Whatever woke us is looked at now.
-                    clients.next = now;
+                    self.desk.wake(now);
                 }
             }
         }
@@ -147,62 +85,23 @@ impl Daemon {
             any |= self.receive(index, RECORDS_A_TURN);
         }
         for (region, reason) in lost {
-            for waiter in self.expected.of_region(region) {
-                self.give_up(waiter);
-            }
+            self.desk.closed(region);
             self.regions.close(region, &reason)?;
         }
         Ok(any)
     }
 
-    /// Publishes what was pushed, and writes what clients are to read: before anything blocks nothing is held.
-    fn flush(&mut self) {
-        for (region, guest) in self.unflushed.drain(..) {
-            if let Some(served) = self.regions.get_mut(region) {
-                served.host.flush(&guest);
-            }
-        }
-        self.server.flush();
-    }
-
     /// Sleeps until a client or a signal comes, or the time is over.
     fn sleep(&self, span: Duration) -> Result<(), DaemonError> {
-        if self.server.has_requests() {
+        if self.desk.has_requests() {
             return Ok(());
         }
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        self.server.poll_fds(&mut fds);
+        self.desk.poll_fds(&mut fds);
         match ppoll(&mut fds, Some(TimeSpec::from_duration(span)), None) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(DaemonError::Wait(errno.into())),
         }
-    }
-
-    /// Answers those who have waited long enough.
-    fn end_waiting(&mut self, now: Instant) {
-        for waiter in self.expected.expired(now) {
-            let response = match waiter.asked {
-                // It was begun and will end; only the guest's last messages are still on their way.
-                Asked::Eviction => Response { code: Code::Pending, ..Response::done(waiter.id) },
-                Asked::Ping { .. } | Asked::Request { .. } => {
-                    RequestError::NoAnswer { guest: waiter.shown, waited: waiter.patience }
-                        .response(waiter.id)
-                }
-            };
-            self.server.reply(waiter.client, &response, &[]);
-        }
-        self.end_sends(now);
-    }
-
-    /// Answers a waiter whose guest will not answer any more.
-    pub(super) fn give_up(&mut self, waiter: Waiter) {
-        let response = match waiter.asked {
-            Asked::Eviction => Response::done(waiter.id),
-            Asked::Ping { .. } | Asked::Request { .. } => {
-                RequestError::Detached { guest: waiter.shown }.response(waiter.id)
-            }
-        };
-        self.server.reply(waiter.client, &response, &[]);
     }
 
     /// Delivers what has arrived to those who listen, tells the guests, and closes everything.
@@ -210,50 +109,11 @@ impl Daemon {
         tracing::info!("leaving; guests keep their sessions for the next ivringd");
         let deadline = Instant::now() + PATIENCE;
         // With nobody to take them, messages are better left in the rings.
-        while self.server.has_listeners() && Instant::now() < deadline && self.take_events().unwrap_or(false)
-        {
-        }
-        self.end_all();
-        self.flush();
+        while self.desk.has_listeners() && Instant::now() < deadline && self.take_events().unwrap_or(false) {}
+        self.desk.end_all(&mut self.regions);
         for served in self.regions.take() {
             served.host.leave(Duration::ZERO, |_| {});
         }
-        self.write_out(deadline);
+        self.desk.write_out(deadline);
     }
-
-    /// Answers everybody who still waits.
-    fn end_all(&mut self) {
-        for waiter in self.expected.all() {
-            self.server.reply(waiter.client, &RequestError::Leaving.response(waiter.id), &[]);
-        }
-        for send in self.waiting.take().into_iter().flat_map(|queue| queue.sends) {
-            self.server.reply(send.client, &RequestError::Leaving.response(send.id), &[]);
-        }
-    }
-
-    /// Writes what clients have not read yet, until the deadline.
-    fn write_out(&mut self, deadline: Instant) {
-        loop {
-            self.server.flush();
-            let mut fds = Vec::new();
-            self.server.poll_fds(&mut fds);
-            fds.retain(|fd| fd.events().contains(PollFlags::POLLOUT));
-            let left = deadline.saturating_duration_since(Instant::now());
-            if fds.is_empty() || left.is_zero() {
-                return;
-            }
-            for fd in &mut fds {
-                fd.set_events(PollFlags::POLLOUT);
-            }
-            if poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// A random word from the kernel's generator.
-fn random() -> u64 {
-    // The call fails only on kernels without getrandom(2), older than 3.17; nothing else is safe to go on with there.
-    getrandom::u64().expect("the kernel has a random number generator")
 }

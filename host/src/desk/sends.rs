@@ -8,31 +8,32 @@ use ivring_proto::link::{ENVELOPE, SendError};
 use ivring_proto::ring::HEADER;
 use ivring_proto::session::{Identity, Phase};
 
-use super::regions::RegionId;
+use super::Desk;
+use super::hosts::{Hosts, RegionId};
 use super::requests::RequestError;
 use super::roster::Present;
-use super::serve::Daemon;
 use super::waiting_sends::{Queue, WaitingSend};
 use crate::HostSendError;
 
 /// Bytes of a record that are neither topic nor payload.
 const RECORD: u64 = HEADER + ENVELOPE as u64;
 
-impl Daemon {
+impl Desk {
     /// Pushes a message, or lets it wait for room; the answer comes later then.
     pub(super) fn send(
         &mut self,
+        hosts: &mut impl Hosts,
         present: &Present,
         send: WaitingSend,
     ) -> Result<Option<Response>, RequestError> {
         let (region, guest) = (present.region, *present.identity());
         // Before the push: room that comes in between is a change that is seen later.
-        let room = self.room(region, &guest);
+        let room = room(hosts, region, &guest);
         // Those who came first go first.
         let pushed = if self.waiting.any_for(region, &guest) {
-            Err(Self::full(room, &send).into())
+            Err(full(room, &send).into())
         } else {
-            self.push(region, &guest, &send)
+            self.push(hosts, region, &guest, &send)
         };
         match pushed {
             Ok(message) => Ok(Some(Response::carrying(send.id, &Sent { message }))),
@@ -48,46 +49,40 @@ impl Daemon {
     }
 
     /// Pushes a message into the open batch of its guest.
-    fn push(&mut self, region: RegionId, guest: &Identity, send: &WaitingSend) -> Result<u64, HostSendError> {
-        let Some(served) = self.regions.get_mut(region) else {
-            return Err(SendError::NotAttached.into());
-        };
-        let message = served.host.push(guest, &send.topic, &send.body)?;
+    fn push(
+        &mut self,
+        hosts: &mut impl Hosts,
+        region: RegionId,
+        guest: &Identity,
+        send: &WaitingSend,
+    ) -> Result<u64, HostSendError> {
+        let host = hosts.host(region).ok_or(SendError::NotAttached)?;
+        let message = host.push(guest, &send.topic, &send.body)?;
         if !self.unflushed.contains(&(region, *guest)) {
             self.unflushed.push((region, *guest));
         }
         Ok(message)
     }
 
-    fn room(&mut self, region: RegionId, guest: &Identity) -> u64 {
-        self.regions.get_mut(region).map_or(0, |served| served.host.room(guest))
-    }
-
-    /// What a push would say to a message that must not overtake others.
-    fn full(room: u64, send: &WaitingSend) -> SendError {
-        let record = RECORD + send.topic.len() as u64 + send.body.len() as u64;
-        SendError::Full { needed: record.next_multiple_of(8), free: room }
-    }
-
     /// Tries again what waits for room, where that has changed. Says whether anything was sent.
-    pub(super) fn retry_sends(&mut self) -> bool {
+    pub(super) fn retry_sends(&mut self, hosts: &mut impl Hosts) -> bool {
         let mut queues = self.waiting.take();
         let mut any = false;
         for queue in &mut queues {
-            if self.room(queue.region, &queue.guest) != queue.room {
-                any |= self.retry_queue(queue);
+            if room(hosts, queue.region, &queue.guest) != queue.room {
+                any |= self.retry_queue(hosts, queue);
             }
         }
         self.waiting.put_back(queues);
         any
     }
 
-    fn retry_queue(&mut self, queue: &mut Queue) -> bool {
+    fn retry_queue(&mut self, hosts: &mut impl Hosts, queue: &mut Queue) -> bool {
         let mut any = false;
         while let Some(send) = queue.sends.front() {
             // Before the push, as in `send`.
-            queue.room = self.room(queue.region, &queue.guest);
-            let response = match self.push(queue.region, &queue.guest, send) {
+            queue.room = room(hosts, queue.region, &queue.guest);
+            let response = match self.push(hosts, queue.region, &queue.guest, send) {
                 Ok(message) => Response::carrying(send.id, &Sent { message }),
                 // A guest that is just restarted may be back in time.
                 Err(HostSendError::Send(SendError::Full { .. } | SendError::NotAttached)) => break,
@@ -103,7 +98,7 @@ impl Daemon {
     }
 
     /// Answers messages that have waited long enough.
-    pub(super) fn end_sends(&mut self, now: Instant) {
+    pub(super) fn end_sends(&mut self, hosts: &mut impl Hosts, now: Instant) {
         let mut queues = self.waiting.take();
         for queue in &mut queues {
             let is_over = |send: &WaitingSend| now.duration_since(send.since) >= send.patience;
@@ -112,11 +107,21 @@ impl Daemon {
                 std::mem::take(&mut queue.sends).into_iter().partition(is_over);
             queue.sends = left;
             for send in over {
-                let full = Self::full(self.room(queue.region, &queue.guest), &send);
+                let full = full(room(hosts, queue.region, &queue.guest), &send);
                 let error = RequestError::of_send(queue.shown.clone(), Phase::Attached, full.into());
                 self.server.reply(send.client, &error.response(send.id), &[]);
             }
         }
         self.waiting.put_back(queues);
     }
+}
+
+fn room(hosts: &mut impl Hosts, region: RegionId, guest: &Identity) -> u64 {
+    hosts.host(region).map_or(0, |host| host.room(guest))
+}
+
+/// What a push would say to a message that must not overtake others.
+fn full(room: u64, send: &WaitingSend) -> SendError {
+    let record = RECORD + send.topic.len() as u64 + send.body.len() as u64;
+    SendError::Full { needed: record.next_multiple_of(8), free: room }
 }

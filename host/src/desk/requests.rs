@@ -7,11 +7,13 @@ use ivring_proto::link::{InvalidTopic, SendError};
 use ivring_proto::ring::Fault;
 use ivring_proto::session::Phase;
 
+use super::Desk;
 use super::expected::{Asked, Waiter};
+use super::hosts::{Hosts, RegionId};
+use super::names::region_name;
 use super::roster::{Present, Roster, WhoError};
-use super::serve::Daemon;
 use super::waiting_sends::WaitingSend;
-use crate::{HostSendError, listing};
+use crate::{Host, HostSendError, listing};
 
 /// How long a client waits for a channel to be freed.
 const EVICTION: Duration = Duration::from_secs(5);
@@ -101,16 +103,16 @@ struct Asker {
     now: Instant,
 }
 
-impl Daemon {
+impl Desk {
     /// Takes what clients ask, and says whether they asked anything.
-    pub(super) fn serve_clients(&mut self, now: Instant) -> bool {
+    pub(super) fn serve_clients(&mut self, hosts: &mut impl Hosts, now: Instant) -> bool {
         let incoming = self.server.poll();
         if incoming.is_empty() {
             return false;
         }
-        let roster = Roster::of(self.regions.all());
+        let roster = Roster::of(hosts);
         for Incoming { client, id, request, body } in incoming {
-            match self.serve(Asker { client, id, now }, request, body, &roster) {
+            match self.serve(hosts, Asker { client, id, now }, request, body, &roster) {
                 Ok(Some(response)) => self.server.reply(client, &response, &[]),
                 Ok(None) => {}
                 Err(error) => self.server.reply(client, &error.response(id), &[]),
@@ -122,6 +124,7 @@ impl Daemon {
     /// The answer, or nothing when it comes later or has been given.
     fn serve(
         &mut self,
+        hosts: &mut impl Hosts,
         asker: Asker,
         request: Request,
         body: Vec<u8>,
@@ -129,14 +132,14 @@ impl Daemon {
     ) -> Result<Option<Response>, RequestError> {
         let patience = request.patience();
         match request {
-            Request::Status => Ok(Some(Response::carrying(asker.id, &self.status(roster)))),
+            Request::Status => Ok(Some(Response::carrying(asker.id, &self.status(hosts, roster)))),
             Request::List => {
                 let guests = roster.all().iter().map(Present::listed).collect();
                 Ok(Some(Response::carrying(asker.id, &listing::Guests { guests })))
             }
             Request::Ping { target, bytes, .. } => {
                 let present = roster.find(&target)?;
-                self.ping(&asker, present, bytes, patience).map(|()| None)
+                self.ping(hosts, &asker, present, bytes, patience).map(|()| None)
             }
             Request::Send { target, topic, .. } => {
                 let present = roster.find(&target)?;
@@ -148,29 +151,29 @@ impl Daemon {
                     since: asker.now,
                     patience,
                 };
-                self.send(present, send)
+                self.send(hosts, present, send)
             }
             Request::Request { target, topic, .. } => {
                 let present = roster.find(&target)?;
-                self.request(&asker, present, topic, &body, patience).map(|()| None)
+                self.request(hosts, &asker, present, topic, &body, patience).map(|()| None)
             }
             Request::Listen { target, topic } => {
                 let filter = Filter::new(target, topic).map_err(WhoError::from)?;
                 self.server.listen(asker.client, asker.id, filter);
                 Ok(None)
             }
-            Request::Evict { target } => self.evict(&asker, roster, &target),
+            Request::Evict { target } => self.evict(hosts, &asker, roster, &target),
         }
     }
 
-    fn status(&self, roster: &Roster) -> listing::Status {
-        let region = |served: &super::regions::Served| listing::Region {
-            region: served.names.region.clone(),
-            path: served.host.path().display().to_string(),
-            size: served.host.geometry().size(),
-            channels: served.host.geometry().channels(),
-            owner: served.host.owner().map(|owner| owner.to_string()),
-            guests: roster.all().iter().filter(|present| present.region == served.id).count(),
+    fn status(&self, hosts: &impl Hosts, roster: &Roster) -> listing::Status {
+        let region = |(id, host): (RegionId, &Host)| listing::Region {
+            region: region_name(host),
+            path: host.path().display().to_string(),
+            size: host.geometry().size(),
+            channels: host.geometry().channels(),
+            owner: host.owner().map(|owner| owner.to_string()),
+            guests: roster.all().iter().filter(|present| present.region == id).count(),
         };
         listing::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -178,13 +181,14 @@ impl Daemon {
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             profile: self.profile.name().to_owned(),
             unheard: self.unheard,
-            regions: self.regions.all().iter().map(region).collect(),
+            regions: hosts.all().map(region).collect(),
             control: self.server.counts(),
         }
     }
 
     fn ping(
         &mut self,
+        hosts: &mut impl Hosts,
         asker: &Asker,
         present: &Present,
         bytes: u32,
@@ -199,16 +203,17 @@ impl Daemon {
             return Err(failed(SendError::TooLarge { length, max: present.info.max_message }));
         }
         let payload = if attached { vec![0; length] } else { Vec::new() };
-        let served = self.regions.get_mut(present.region).ok_or(failed(SendError::NotAttached))?;
+        let host = hosts.host(present.region).ok_or(failed(SendError::NotAttached))?;
         let number = self.expected.number();
         let sent = Instant::now();
-        served.host.ping(present.identity(), number, &payload).map_err(failed)?;
+        host.ping(present.identity(), number, &payload).map_err(failed)?;
         self.expect(number, asker, present, Asked::Ping { sent }, patience);
         Ok(())
     }
 
     fn request(
         &mut self,
+        hosts: &mut impl Hosts,
         asker: &Asker,
         present: &Present,
         topic: String,
@@ -216,22 +221,22 @@ impl Daemon {
         patience: Duration,
     ) -> Result<(), RequestError> {
         let failed = |error| RequestError::of_send(present.shown(), present.info.phase, error);
-        let served = self.regions.get_mut(present.region).ok_or(failed(SendError::NotAttached.into()))?;
+        let host = hosts.host(present.region).ok_or(failed(SendError::NotAttached.into()))?;
         let number = self.expected.number();
-        served.host.request(present.identity(), number, &topic, body).map_err(failed)?;
+        host.request(present.identity(), number, &topic, body).map_err(failed)?;
         self.expect(number, asker, present, Asked::Request { topic }, patience);
         Ok(())
     }
 
     fn evict(
         &mut self,
+        hosts: &mut impl Hosts,
         asker: &Asker,
         roster: &Roster,
         target: &Target,
     ) -> Result<Option<Response>, RequestError> {
         let present = roster.find(target)?;
-        let served = self.regions.get_mut(present.region);
-        if !served.is_some_and(|served| served.host.evict(present.identity())) {
+        if !hosts.host(present.region).is_some_and(|host| host.evict(present.identity())) {
             return Ok(Some(Response::done(asker.id)));
         }
         // Answered when the channel is free: after what the guest had published has been received.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ivring_proto::control::ClientId;
 use ivring_proto::session::Identity;
 
-use super::regions::RegionId;
+use super::hosts::RegionId;
 
 /// Bytes of messages that may wait, of all clients and for all guests.
 const MOST_BYTES: usize = 64 << 20;

@@ -13,7 +13,7 @@ const MOST: usize = 1024;
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Attached,
     Detached,
     Stale,
@@ -27,11 +27,11 @@ pub(super) enum Kind {
 
 /// Counts the lines about guests.
 #[derive(Debug, Default)]
-pub(super) struct LogLimit(HashMap<(Option<Identity>, Kind), LogBudget>);
+pub(crate) struct LogLimit(HashMap<(Option<Identity>, Kind), LogBudget>);
 
 impl LogLimit {
     /// Whether a line may be written now, and how many before it were not.
-    pub(super) fn allows(
+    pub(crate) fn allows(
         &mut self,
         guest: Option<&Identity>,
         kind: Kind,
@@ -50,7 +50,7 @@ impl LogLimit {
 
 /// Lines that were not written, as the next one mentions them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Suppressed(u64);
+pub(crate) struct Suppressed(u64);
 
 impl std::fmt::Display for Suppressed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

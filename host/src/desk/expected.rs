@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ivring_proto::control::ClientId;
 use ivring_proto::session::Identity;
 
-use super::regions::RegionId;
+use super::hosts::RegionId;
 
 /// What was asked of the guest.
 #[derive(Debug)]

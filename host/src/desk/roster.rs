@@ -3,8 +3,9 @@
 use ivring_proto::control::{GuestIdentity, GuestName, GuestNameError, Target};
 use ivring_proto::session::{Identity, Port};
 
-use super::regions::{RegionId, Served};
-use crate::{GuestInfo, listing};
+use super::hosts::{Hosts, RegionId};
+use super::names::region_name;
+use crate::{GuestInfo, Host, listing};
 
 /// Candidates named in an error; there may be hundreds.
 const SHOWN: usize = 3;
@@ -61,16 +62,16 @@ impl Present {
 pub(super) struct Roster(Vec<Present>);
 
 impl Roster {
-    pub(super) fn of(regions: &[Served]) -> Self {
-        let present = |served: &Served, info: GuestInfo| Present {
-            region: served.id,
-            region_name: served.names.region.clone(),
+    pub(super) fn of(hosts: &impl Hosts) -> Self {
+        let present = |region, host: &Host, info: GuestInfo| Present {
+            region,
+            region_name: region_name(host),
             who: listing::identity(&info.identity, &info.name),
             info,
         };
-        let all = regions
-            .iter()
-            .flat_map(|served| served.host.guests().into_iter().map(move |info| present(served, info)));
+        let all = hosts.all().flat_map(|(region, host)| {
+            host.guests().into_iter().map(move |info| present(region, host, info))
+        });
         Roster(all.collect())
     }
 
@@ -134,7 +135,7 @@ mod tests {
                 max_message: 0,
             };
             Present {
-                region: RegionId::for_test(),
+                region: RegionId(0),
                 region_name: region.to_owned(),
                 who: listing::identity(&identity, name),
                 info,

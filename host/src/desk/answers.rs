@@ -1,4 +1,4 @@
-//! The daemon's own answers to what guests ask it, and those that wait for room.
+//! Answers to what guests ask, and those that wait for room.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -7,9 +7,9 @@ use ivring_proto::link::{SendError, Status};
 use ivring_proto::session::Identity;
 use serde::Serialize;
 
+use super::Desk;
+use super::hosts::{Hosts, RegionId};
 use super::log_limit::Kind;
-use super::regions::RegionId;
-use super::serve::Daemon;
 
 /// Answers with what was asked.
 const ECHO: &str = "ivring.echo";
@@ -47,21 +47,28 @@ pub(super) struct WaitingAnswers {
     answers: VecDeque<Answer>,
 }
 
-impl Daemon {
+impl Desk {
     /// Answers a guest's request to the host, now or as soon as there is room.
-    pub(super) fn answer(&mut self, index: usize, guest: &Identity, id: u64, topic: &str, payload: Vec<u8>) {
-        let served = &self.regions.all()[index];
+    pub(super) fn answer(
+        &mut self,
+        hosts: &mut impl Hosts,
+        region: RegionId,
+        guest: &Identity,
+        id: u64,
+        topic: &str,
+        payload: Vec<u8>,
+    ) {
         let (status, payload) = match topic {
             ECHO => (Status::Ok, payload),
             INFO => {
                 let uptime_ms = self.started.elapsed().as_millis();
-                let info =
-                    Info { version: env!("CARGO_PKG_VERSION"), region: &served.names.region, uptime_ms };
+                let region = self.names.region(region);
+                let info = Info { version: env!("CARGO_PKG_VERSION"), region, uptime_ms };
                 (Status::Ok, serde_json::to_vec(&info).expect("text and numbers are JSON"))
             }
             _ => (Status::NoHandler, Vec::new()),
         };
-        let queue = self.answers_to(self.regions.all()[index].id, guest);
+        let queue = self.answers_to(region, guest);
         let is_first = queue.answers.is_empty();
         // A byte more for each, so that empty ones are bounded, too.
         let bytes = payload.len() + 1;
@@ -72,7 +79,7 @@ impl Daemon {
         queue.bytes += bytes;
         queue.answers.push_back(Answer { id, status, payload });
         if is_first {
-            self.retry_answers();
+            self.retry_answers(hosts);
         }
     }
 
@@ -87,38 +94,38 @@ impl Daemon {
     }
 
     /// Sends answers that there is room for by now; says whether anything was sent.
-    pub(super) fn retry_answers(&mut self) -> bool {
+    pub(super) fn retry_answers(&mut self, hosts: &mut impl Hosts) -> bool {
         let mut queues = std::mem::take(&mut self.answers);
         let mut any = false;
         for queue in &mut queues {
-            any |= self.retry_answers_of(queue);
+            any |= self.retry_answers_of(hosts, queue);
         }
         queues.retain(|queue| !queue.answers.is_empty());
         self.answers = queues;
         any
     }
 
-    fn retry_answers_of(&mut self, queue: &mut WaitingAnswers) -> bool {
+    fn retry_answers_of(&mut self, hosts: &mut impl Hosts, queue: &mut WaitingAnswers) -> bool {
         let WaitingAnswers { region, guest, room, bytes, answers } = queue;
-        let Some(served) = self.regions.get_mut(*region) else {
+        let Some(host) = hosts.host(*region) else {
             answers.clear();
             return false;
         };
-        if served.host.room(guest) == *room {
+        if host.room(guest) == *room {
             return false;
         }
         let before = answers.len();
         let mut lost = None;
         while let Some(Answer { id, status, payload }) = answers.front() {
             // Before the push: room that comes in between is a change that is seen later.
-            *room = served.host.room(guest);
-            match served.host.respond(guest, *id, *status, payload) {
+            *room = host.room(guest);
+            match host.respond(guest, *id, *status, payload) {
                 Ok(()) => {}
                 Err(SendError::Full { .. }) => break,
                 // The rings can be of two sizes. The words are short, and if they do not fit either, the guest waits in vain.
                 Err(error @ SendError::TooLarge { .. }) => {
                     let words = error.to_string();
-                    lost = served.host.respond(guest, *id, Status::Failed, words.as_bytes()).err().or(lost);
+                    lost = host.respond(guest, *id, Status::Failed, words.as_bytes()).err().or(lost);
                 }
                 Err(error @ (SendError::NotAttached | SendError::Fault(_))) => lost = Some(error),
             }
@@ -145,6 +152,10 @@ impl Daemon {
 }
 
 impl WaitingAnswers {
+    pub(super) fn is_in(&self, region: RegionId) -> bool {
+        self.region == region
+    }
+
     fn is_of(&self, region: RegionId, guest: &Identity) -> bool {
         self.region == region && self.guest == *guest
     }

@@ -1,0 +1,229 @@
+//! The control desk: serves control clients for one host or for many, in the loop of whoever owns the hosts.
+//!
+//! It has no thread and never waits. Its owner calls [`Desk::turn`] in its loop, and shows it what guests do.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `hosts` | the hosts that it works on |
+//! | `events`, `names` | what guests do, told to those who listen |
+//! | `requests`, `roster` | what clients ask, and whom they mean |
+//! | `expected` | answers of guests that clients wait for |
+//! | `sends`, `waiting_sends` | messages to guests, and those that wait for room |
+//! | `answers` | the answers to guests' own requests, and those that wait for room |
+//! | `log_limit` | how often a guest is heard in the log |
+
+mod answers;
+mod events;
+mod every;
+mod expected;
+mod hosts;
+mod log_limit;
+mod names;
+mod requests;
+mod roster;
+mod sends;
+mod waiting_sends;
+
+use std::time::{Duration, Instant};
+
+use ivring_proto::control::{Code, GuestIdentity, Response, Server};
+use ivring_proto::session::Identity;
+use ivring_proto::wait::Profile;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use answers::WaitingAnswers;
+pub(crate) use events::Sent;
+pub(crate) use every::Every;
+use expected::{Asked, Expected, Waiter};
+pub(crate) use hosts::{Hosts, RegionId};
+pub(crate) use log_limit::{Kind, LogLimit};
+use names::Names;
+use requests::RequestError;
+use waiting_sends::WaitingSends;
+
+/// Owner and group may connect, nobody else.
+pub(crate) const SOCKET_MODE: u32 = 0o660;
+/// A busy loop looks for clients this often: the look is a system call, and rings are polled without one.
+const CLIENTS: Duration = Duration::from_micros(50);
+/// Deadlines of clients are looked at this often.
+const DEADLINES: Duration = Duration::from_millis(10);
+/// What clients that have gone waited for is forgotten this often.
+const GONE: Duration = Duration::from_secs(1);
+
+/// What serves the clients of a control socket.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    server: Server,
+    expected: Expected,
+    waiting: WaitingSends,
+    answers: Vec<WaitingAnswers>,
+    /// Guests for which messages were pushed and not flushed yet.
+    unflushed: Vec<(RegionId, Identity)>,
+    names: Names,
+    limit: LogLimit,
+    profile: Profile,
+    started: Instant,
+    /// Messages that no listener took.
+    unheard: u64,
+    clients: Every,
+    deadlines: Every,
+    gone: Every,
+}
+
+impl Desk {
+    /// A desk for the clients of `server`; `profile` is how its owner waits.
+    pub(crate) fn new(server: Server, profile: Profile) -> Self {
+        Desk {
+            server,
+            expected: Expected::new(random()),
+            waiting: WaitingSends::default(),
+            answers: Vec::new(),
+            unflushed: Vec::new(),
+            names: Names::default(),
+            limit: LogLimit::default(),
+            profile,
+            started: Instant::now(),
+            unheard: 0,
+            clients: Every::new(CLIENTS),
+            deadlines: Every::new(DEADLINES),
+            gone: Every::new(GONE),
+        }
+    }
+
+    /// Learns of hosts that it has not seen yet. Nothing of a host may be shown to it before.
+    pub(crate) fn meet(&mut self, hosts: &impl Hosts) {
+        for (region, host) in hosts.all() {
+            self.names.meet(region, host);
+        }
+    }
+
+    /// A guest as clients are told of it.
+    pub(crate) fn who(&self, region: RegionId, guest: &Identity) -> GuestIdentity {
+        self.names.who(region, guest)
+    }
+
+    /// Gives up what is waited for in a region that is no more.
+    pub(crate) fn closed(&mut self, region: RegionId) {
+        for waiter in self.expected.of_region(region) {
+            self.give_up(waiter);
+        }
+        self.answers.retain(|queue| !queue.is_in(region));
+        self.names.closed(region);
+    }
+
+    /// Does what clients ask and what there is to go on with, and writes what they are to read. Says whether there was
+    /// anything to do.
+    pub(crate) fn turn(&mut self, hosts: &mut impl Hosts, now: Instant) -> bool {
+        let mut busy = false;
+        if self.clients.is_due(now) {
+            busy |= self.serve_clients(hosts, now);
+        }
+        // Answers first: they were owed before.
+        busy |= self.retry_answers(hosts);
+        busy |= self.retry_sends(hosts);
+        if self.deadlines.is_due(now) {
+            self.end_waiting(hosts, now);
+        }
+        if self.gone.is_due(now) {
+            let server = &self.server;
+            self.expected.keep_clients(|client| server.is_connected(client));
+            self.waiting.keep_clients(|client| server.is_connected(client));
+        }
+        self.flush(hosts);
+        busy
+    }
+
+    /// Has the next turn look for clients, however short ago the last look was: the owner has slept.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        self.clients.due_at(now);
+    }
+
+    /// Whether requests are here that a turn left for the next, so that the owner must not sleep.
+    pub(crate) fn has_requests(&self) -> bool {
+        self.server.has_requests()
+    }
+
+    /// Appends what a sleeping owner must wait on.
+    pub(crate) fn poll_fds<'a>(&'a self, into: &mut Vec<PollFd<'a>>) {
+        self.server.poll_fds(into);
+    }
+
+    /// Whether anybody listens to what guests send.
+    pub(crate) fn has_listeners(&self) -> bool {
+        self.server.has_listeners()
+    }
+
+    /// Publishes what was pushed, and writes what clients are to read: before anything blocks nothing is held.
+    fn flush(&mut self, hosts: &mut impl Hosts) {
+        for (region, guest) in self.unflushed.drain(..) {
+            if let Some(host) = hosts.host(region) {
+                host.flush(&guest);
+            }
+        }
+        self.server.flush();
+    }
+
+    /// Answers those who have waited long enough.
+    fn end_waiting(&mut self, hosts: &mut impl Hosts, now: Instant) {
+        for waiter in self.expected.expired(now) {
+            let response = match waiter.asked {
+                // It was begun and will end; only the guest's last messages are still on their way.
+                Asked::Eviction => Response { code: Code::Pending, ..Response::done(waiter.id) },
+                Asked::Ping { .. } | Asked::Request { .. } => {
+                    RequestError::NoAnswer { guest: waiter.shown, waited: waiter.patience }
+                        .response(waiter.id)
+                }
+            };
+            self.server.reply(waiter.client, &response, &[]);
+        }
+        self.end_sends(hosts, now);
+    }
+
+    /// Answers a waiter whose guest will not answer any more.
+    fn give_up(&mut self, waiter: Waiter) {
+        let response = match waiter.asked {
+            Asked::Eviction => Response::done(waiter.id),
+            Asked::Ping { .. } | Asked::Request { .. } => {
+                RequestError::Detached { guest: waiter.shown }.response(waiter.id)
+            }
+        };
+        self.server.reply(waiter.client, &response, &[]);
+    }
+
+    /// Answers everybody who still waits: the owner leaves.
+    pub(crate) fn end_all(&mut self, hosts: &mut impl Hosts) {
+        for waiter in self.expected.all() {
+            self.server.reply(waiter.client, &RequestError::Leaving.response(waiter.id), &[]);
+        }
+        for send in self.waiting.take().into_iter().flat_map(|queue| queue.sends) {
+            self.server.reply(send.client, &RequestError::Leaving.response(send.id), &[]);
+        }
+        self.flush(hosts);
+    }
+
+    /// Writes what clients have not read yet, until the deadline. Blocks.
+    pub(crate) fn write_out(&mut self, deadline: Instant) {
+        loop {
+            self.server.flush();
+            let mut fds = Vec::new();
+            self.server.poll_fds(&mut fds);
+            fds.retain(|fd| fd.events().contains(PollFlags::POLLOUT));
+            let left = deadline.saturating_duration_since(Instant::now());
+            if fds.is_empty() || left.is_zero() {
+                return;
+            }
+            for fd in &mut fds {
+                fd.set_events(PollFlags::POLLOUT);
+            }
+            if poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// A random word from the kernel's generator.
+fn random() -> u64 {
+    // The call fails only on kernels without getrandom(2), older than 3.17; nothing else is safe to go on with there.
+    getrandom::u64().expect("the kernel has a random number generator")
+}
