@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 mod listen;
 mod pci;
+mod request;
 mod run;
 mod send;
 mod status;
@@ -46,6 +47,7 @@ enum Command {
     Run(Run),
     Status(Status),
     Send(Send),
+    Request(Request),
     Listen(Listen),
     Pci(Pci),
 }
@@ -143,13 +145,54 @@ struct Send {
     socket: Socket,
 }
 
+/// Ask the host something through the running agent, and print its answer, as it is.
+///
+/// Exits 1 when the agent isn't connected or the host doesn't answer in time, 3 when nobody there serves the topic, and 5
+/// when the answer is that it failed. Every host serves ivring.info and ivring.echo. With --json the answer is in `text`
+/// when it is UTF-8, in `hex` when it is not, and with --out its path is in `file`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring-agent request ivring.info
+  ivring-agent request licence 'web1' --timeout 0.5 --json
+  ivring-agent request image --file wanted.json --out image.raw --timeout 60")]
+struct Request {
+    /// Topic of the request.
+    topic: String,
+
+    /// What is asked; `-` reads it from standard input [default: nothing].
+    #[arg(conflicts_with = "file")]
+    text: Option<String>,
+
+    /// Send the contents of FILE.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// How long to wait for the answer.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
+    timeout: Duration,
+
+    /// Write the answer to FILE; without an answer it stays as it was.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Print a JSON object that holds the answer.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    socket: Socket,
+}
+
 /// Print messages from the host as they come, until stopped.
 ///
-/// Without --topic it also tells when the agent attaches and detaches.
+/// Without --topic it also tells when the agent attaches and detaches. With --json a payload is in `text` when it is UTF-8,
+/// in `hex` when it is not, and with --out its path is in `file`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ivring-agent listen
+  ivring-agent listen --topic upload --out uploads
   ivring-agent listen --topic config --json")]
 struct Listen {
     /// Print a JSON object for each message, one a line.
@@ -163,6 +206,10 @@ struct Listen {
     /// End after N messages [default: never].
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+
+    /// Write each payload to a file of its own in DIR, named by a number and its topic; none is written over.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 
     #[command(flatten)]
     socket: Socket,
@@ -220,6 +267,7 @@ pub fn main() -> ExitCode {
         Command::Run(options) => run::run(options),
         Command::Status(options) => status::show(options),
         Command::Send(options) => send::send(options),
+        Command::Request(options) => request::request(options),
         Command::Listen(options) => listen::listen(options),
         Command::Pci(options) => pci::list(&options.machine.root, options.json),
     })

@@ -7,6 +7,7 @@ mod listen;
 mod ls;
 mod options;
 mod ping;
+mod request;
 mod send;
 mod table;
 
@@ -35,6 +36,7 @@ fn run(options: Options) -> Result<(), Failure> {
         Command::Ls(ls) => ls::list(&ls, daemon, out),
         Command::Ping(ping) => ping::ping(&ping, daemon, out),
         Command::Send(send) => send::send(send, daemon, out),
+        Command::Request(request) => request::request(request, daemon, out),
         Command::Listen(listen) => listen::listen(listen, daemon, out),
         Command::Inspect(inspect) => inspect::inspect(&inspect, out),
         Command::Evict(evict) => evict::evict(&evict, daemon, out),

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::process::{Output, Stdio};
 
+use ivring_proto::control::MAX_BODY;
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 use crate::agent::{Agent, Place, attached, stderr, stdout, wait_for};
 use crate::host::Heard;
@@ -59,9 +61,13 @@ fn send_says_what_is_wrong_with_a_message() {
     let text = format!("{} bytes exceed the largest message of {max} bytes", max + 1);
     assert!(stderr(&output).contains(&text), "{}", stderr(&output));
 
-    let output = ask_with(&place, &["send", "t", "-"], &vec![0; (16 << 20) + 1]);
+    let output = ask_with(&place, &["send", "t", "-"], &vec![0; MAX_BODY + 1]);
     assert_eq!(output.status.code(), Some(4));
-    assert!(stderr(&output).contains("standard input has more than 16777216 bytes"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains(&format!("standard input has more than {MAX_BODY} bytes")),
+        "{}",
+        stderr(&output)
+    );
 
     for topic in ["", "a\nb", &"t".repeat(256)] {
         let output = place.ask(&["send", topic, "text"]);
@@ -110,6 +116,30 @@ fn a_full_ring_is_an_error_at_once_or_after_the_wait_or_never() {
 }
 
 #[test]
+fn request_prints_the_answer_as_it_is() {
+    let place = Place::new();
+    let (host, _agent) = attached(&place);
+    let output = ask_with(&place, &["request", "double", "-"], b"\x1b\xff\n");
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"\x1b\xff\n\x1b\xff\n"[..]));
+    let output = place.ask(&["request", "double", "ab", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(stdout(&output)).unwrap();
+    assert_eq!(answer, json!({"status": "ok", "bytes": 4, "text": "abab"}));
+    let file = place.path().join("answer");
+    let output = place.ask(&["request", "double", "ab", "--out", file.to_str().unwrap()]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(0), ""));
+    assert_eq!(std::fs::read(&file).unwrap(), b"abab");
+
+    let output = place.ask(&["request", "no.such", "--out", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let pause = host.pause();
+    let output = place.ask(&["request", "double", "x", "--timeout", "0.1", "--out", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no answer from the host within 100 ms"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(&file).unwrap(), b"abab", "left alone without an answer");
+    drop(pause);
+}
+
+#[test]
 fn commands_without_an_agent_or_a_host_say_so() {
     let place = Place::new();
     let output = place.ask(&["status"]);
@@ -117,12 +147,14 @@ fn commands_without_an_agent_or_a_host_say_so() {
     assert!(stderr(&output).contains("nobody listens here; start ivring-agent"), "{}", stderr(&output));
     assert_eq!(place.ask(&["send", "t", "text"]).status.code(), Some(5));
     assert_eq!(place.ask(&["listen"]).status.code(), Some(5));
+    assert_eq!(place.ask(&["request", "ivring.info"]).status.code(), Some(5));
 
     let mut agent = place.start();
     agent.line_with("waiting: can't use");
     let output = place.ask(&["send", "t", "text", "--wait", "5"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("not connected to the host: can't use"), "{}", stderr(&output));
+    assert_eq!(place.ask(&["request", "ivring.info"]).status.code(), Some(1));
 }
 
 #[test]
@@ -207,6 +239,20 @@ fn listen_ends_with_the_agent() {
     agent.signal(Signal::SIGKILL);
     agent.ended();
     assert_eq!(listener.ended().code(), Some(5));
+}
+
+#[test]
+fn listen_writes_each_payload_to_a_file_of_its_own() {
+    let place = Place::new();
+    let (host, _agent) = attached(&place);
+    let directory = place.path().join("out");
+    let out = directory.to_str().unwrap();
+    let mut listener = Agent::start_reading_output(place.command(&["listen", "--out", out, "-n", "1"]));
+    wait_for_listeners(&place, 1);
+    host.send(0, "a/b", b"\x00\xff");
+    assert_eq!(listener.ended().code(), Some(0));
+    assert_eq!(listener.seen, [format!("a/b: 2 bytes in {out}/000001-a_b")]);
+    assert_eq!(std::fs::read(directory.join("000001-a_b")).unwrap(), b"\x00\xff");
 }
 
 fn wait_for_listeners(place: &Place, count: u64) {

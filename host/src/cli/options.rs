@@ -37,6 +37,7 @@ Examples:
   ivring ls                              who is there
   ivring ping web1                       how long is a round trip
   ivring send web1 greeting 'hello'      a message to the agent in web1
+  ivring request web1 ivring.info        a question to it, and its answer
   ivring listen                          what the guests send";
 
 #[derive(Debug, Subcommand)]
@@ -44,6 +45,7 @@ pub(super) enum Command {
     Ls(Ls),
     Ping(Ping),
     Send(Send),
+    Request(Request),
     Listen(Listen),
     Inspect(Inspect),
     Evict(Evict),
@@ -129,13 +131,55 @@ pub(super) struct Send {
     pub(super) region: Region,
 }
 
+/// Ask a guest something and print its answer, as it is.
+///
+/// Exits 1 when the guest is not attached or does not answer in time, 3 when nobody in it serves the topic, and 5 when
+/// the answer is that it failed. Every agent serves ivring.info and ivring.echo. With --json the answer is in `text` when it
+/// is UTF-8, in `hex` when it is not, and with --out its path is in `file`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring request web1 ivring.info
+  ivring request web1:metrics load --timeout 0.5 --json
+  ivring request web1 backup --file request.json --out backup.tar --timeout 60
+  date | ivring request web1 ivring.echo -")]
+pub(super) struct Request {
+    /// The guest.
+    #[arg(value_name = "GUEST[:PORT]")]
+    pub(super) guest: String,
+
+    /// Topic of the request, 1 to 255 bytes.
+    pub(super) topic: String,
+
+    /// What is asked; `-` reads it from standard input [default: nothing].
+    #[arg(conflicts_with = "file")]
+    pub(super) text: Option<String>,
+
+    /// Send the contents of FILE.
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+
+    /// How long to wait for the answer.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
+    pub(super) timeout: Duration,
+
+    /// Write the answer to FILE; without an answer it stays as it was.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) region: Region,
+}
+
 /// Print messages from guests as they come, until stopped.
 ///
-/// Without --topic it also tells who attaches and detaches.
+/// Without --topic it also tells who attaches and detaches. With --json a payload is in `text` when it is UTF-8, in `hex` when
+/// it is not, and with --out its path is in `file`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ivring listen
+  ivring listen --topic upload --out uploads --json
   ivring listen --guest web1 --topic log.kernel
   ivring listen --topic alarm --count 1 --json")]
 pub(super) struct Listen {
@@ -150,6 +194,10 @@ pub(super) struct Listen {
     /// End after N messages [default: never].
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
+
+    /// Write each payload to a file of its own in DIR, named by a number and its topic; none is written over.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) region: Region,
@@ -203,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_examples_in_the_help_parse() {
-        assert_they_parse::<Options>(21);
+        assert_they_parse::<Options>(27);
     }
 
     #[test]

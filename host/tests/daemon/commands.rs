@@ -2,12 +2,14 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::time::Duration;
 
+use ivring_proto::link::Status;
 use serde_json::json;
 
 use crate::fake_guest::FakeGuest;
 use crate::place::Place;
-use crate::running::Daemon;
+use crate::running::{Daemon, LIMIT};
 
 const A: &str = "6b7c1f2e-0000-4000-8000-000000000001";
 const B: &str = "6b7c1f2f-0000-4000-8000-000000000002";
@@ -168,6 +170,95 @@ fn listen_as_json_filters_and_tells_everything() {
     let mut detached = from("detached", B, "db1");
     detached["reason"] = "the guest said good-bye".into();
     assert_eq!(all.json(), detached);
+}
+
+#[test]
+fn listen_writes_each_payload_to_a_file_of_its_own() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let directory = place.directory().join("uploads");
+    let out = directory.to_str().unwrap();
+    let guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    let mut listen = daemon.listen(&["--json", "--out", out, "--count", "2"]);
+    guest.send("../../up~load", &[0xff, 0]);
+    guest.send("log", b"");
+    for (file, bytes) in [("000001-.._.._up_load", &[0xff, 0][..]), ("000002-log", b"")] {
+        let event = listen.json();
+        let path = directory.join(file);
+        assert_eq!((&event["file"], event.get("text"), event.get("hex")), (&json!(path), None, None));
+        assert_eq!(std::fs::read(path).unwrap(), bytes);
+    }
+    assert!(listen.ends().success());
+
+    // The next one goes on behind them, and text is for people.
+    let mut listen = daemon.listen(&["--out", out, "--count", "1"]);
+    guest.send("log", b"more");
+    assert_eq!(listen.line(), format!("web1 log: 4 bytes in {out}/000003-log"));
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 3);
+    assert_eq!(daemon.fails(&["listen", "--out", "/dev/null"]).0, 5);
+}
+
+#[test]
+fn an_answer_is_printed_as_it_is() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let _guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    let bytes = b"\x1b[2J\xff\0\n";
+    let file = place.directory().join("question");
+    std::fs::write(&file, bytes).unwrap();
+    let question = ["request", "web1", "ivring.echo", "--file", file.to_str().unwrap()];
+    assert_eq!(daemon.ivring(&question).output().unwrap().stdout, bytes);
+
+    let answer = place.directory().join("answer");
+    let answer = answer.to_str().unwrap();
+    let to_file = [&question[..], &["--out", answer]].concat();
+    assert_eq!(daemon.ok(&to_file), "");
+    assert_eq!(std::fs::read(answer).unwrap(), bytes);
+
+    let echo = |text| daemon.json(&["request", A, "ivring.echo", text]);
+    assert_eq!(echo("grüße\n"), json!({"status": "ok", "bytes": 8, "text": "grüße\n"}));
+    assert_eq!(daemon.json(&question), json!({"status": "ok", "bytes": 7, "hex": "1b5b324aff000a"}));
+    assert_eq!(daemon.json(&to_file), json!({"status": "ok", "bytes": 7, "file": answer}));
+    assert_eq!(daemon.json(&["request", "web1", "ivring.echo"])["text"], "");
+}
+
+#[test]
+fn a_request_without_an_answer_ends_as_it_should() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let (code, text) = daemon.fails(&["request", "web1", "t"]);
+    assert_eq!((code, text.contains("no guest `web1`")), (1, true), "{text}");
+    let guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    let (code, text) = daemon.fails(&["request", "web1", "t"]);
+    assert_eq!((code, text.contains("web1 serves nothing on the topic `t`")), (3, true), "{text}");
+    for topic in ["", "a\nb", &"t".repeat(65536)] {
+        assert_eq!(daemon.fails(&["request", "web1", topic]).0, 4, "{} bytes", topic.len());
+    }
+
+    // The file is left alone.
+    let answer = place.directory().join("answer");
+    std::fs::write(&answer, "before").unwrap();
+    let pause = guest.pause();
+    let (code, text) =
+        daemon.fails(&["request", "web1", "t", "--timeout", "0.1", "--out", answer.to_str().unwrap()]);
+    assert_eq!((code, text.contains("web1 did not answer within 0.1 s")), (1, true), "{text}");
+    assert_eq!(std::fs::read(&answer).unwrap(), b"before");
+    drop(pause);
+
+    let failed = guest.begin(|guest| {
+        let mut buffer = vec![0; 4096];
+        loop {
+            if let Ok(Some(request)) = guest.receive(Duration::ZERO, &mut buffer)
+                && request.topic == "fail"
+            {
+                let id = request.id;
+                return guest.respond(id, Status::Failed, b"disk\x1b full").is_ok();
+            }
+        }
+    });
+    let (code, text) = daemon.fails(&["request", "web1", "fail"]);
+    assert_eq!((code, text.contains("web1 failed to answer: disk\\u{1b} full")), (5, true), "{text}");
+    assert!(failed.recv_timeout(LIMIT).unwrap());
 }
 
 #[test]

@@ -1,29 +1,25 @@
 //! An event as `listen --json` prints it.
 
+use std::path::Path;
+
 use serde::Serialize;
 
+use super::payload_json::PayloadJson;
 use crate::control::Event;
 
-/// An event and, of a message, the payload: as text if it is text.
+/// An event, with the payload of one that has any.
 #[derive(Debug, Serialize)]
 pub(super) struct EventJson<'a> {
     #[serde(flatten)]
     event: &'a Event,
-    /// The payload of a message, when it is text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
-    /// The payload of a message, when it is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hex: Option<String>,
+    #[serde(flatten)]
+    payload: Option<PayloadJson<'a>>,
 }
 
 impl<'a> EventJson<'a> {
-    pub(super) fn new(event: &'a Event, payload: &'a [u8]) -> Self {
-        let is_message = matches!(event, Event::Message { .. });
-        let text = str::from_utf8(payload).ok().filter(|_| is_message);
-        let hex = (is_message && text.is_none())
-            .then(|| payload.iter().map(|byte| format!("{byte:02x}")).collect());
-        EventJson { event, text, hex }
+    /// `payload` is `None` for an event that carries none.
+    pub(super) fn new(event: &'a Event, payload: Option<&'a [u8]>, file: Option<&'a Path>) -> Self {
+        EventJson { event, payload: payload.map(|payload| PayloadJson::new(payload, file)) }
     }
 }
 
@@ -33,7 +29,7 @@ mod tests {
     use serde_json::{json, to_value};
 
     #[test]
-    fn the_payload_is_text_or_hex() {
+    fn the_payload_stands_beside_the_fields() {
         let event = Event::Message {
             region: "r".into(),
             from: None,
@@ -41,19 +37,28 @@ mod tests {
             message: 7,
             redelivered: false,
         };
-        let value = |payload: &[u8]| to_value(EventJson::new(&event, payload)).unwrap();
-        let text = value("grüße\n".as_bytes());
-        assert_eq!(
-            (&text["event"], &text["text"], text.get("hex")),
-            (&json!("message"), &json!("grüße\n"), None)
-        );
-        let bytes = value(b"\xff\x00");
-        assert_eq!((bytes.get("text"), &bytes["hex"]), (None, &json!("ff00")));
+        let fields =
+            json!({"event": "message", "region": "r", "topic": "t", "message": 7, "redelivered": false});
+        let mut with_text = fields.clone();
+        with_text["text"] = "up\n".into();
+        assert_eq!(to_value(EventJson::new(&event, Some(b"up\n"), None)).unwrap(), with_text);
+        let mut with_file = fields;
+        with_file["file"] = "d/000001-t".into();
+        let file = Some(Path::new("d/000001-t"));
+        assert_eq!(to_value(EventJson::new(&event, Some(b"up\n"), file)).unwrap(), with_file);
     }
 
     #[test]
-    fn what_is_no_message_has_no_payload() {
+    fn what_has_no_payload_has_no_field_for_it() {
         let event = Event::Lost { count: 3 };
-        assert_eq!(to_value(EventJson::new(&event, b"")).unwrap(), json!({"event": "lost", "count": 3}));
+        let value = to_value(EventJson::new(&event, None, None)).unwrap();
+        assert_eq!(value, json!({"event": "lost", "count": 3}));
+    }
+
+    #[test]
+    fn an_unknown_event_is_as_it_came() {
+        let fields = json!({"event": "comet", "region": "r", "tail": [1, 2]});
+        let event = Event::Other(fields.as_object().unwrap().clone());
+        assert_eq!(to_value(EventJson::new(&event, None, None)).unwrap(), fields);
     }
 }

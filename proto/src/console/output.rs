@@ -29,6 +29,14 @@ impl Output {
         writeln!(self.to, "{line}").and_then(|()| self.to.flush()).map_err(Failure::output)
     }
 
+    /// Writes bytes at once, as they are.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.to.write_all(bytes).and_then(|()| self.to.flush()).map_err(Failure::output)
+    }
+
     /// Writes a value as one line of JSON at once.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What a listener is told, and which of it a listener wants.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::guest_name::{GuestIdentity, GuestName, GuestNameError};
 use super::request::Target;
@@ -47,6 +48,9 @@ pub enum Event {
         /// How many.
         count: u64,
     },
+    /// An event of a newer server: its fields as they came, `event` among them. Only a [`super::Listener`] makes it.
+    #[serde(untagged, skip_deserializing)]
+    Other(Map<String, Value>),
 }
 
 /// Which events a listener wants.
@@ -67,12 +71,12 @@ impl Filter {
         Ok(Filter { guest, region: target.region, topic })
     }
 
-    /// Whether the listener wants this event. [`Event::Lost`] is always wanted.
+    /// Whether the listener wants this event. What is of no guest is always wanted.
     pub fn wants(&self, event: &Event) -> bool {
         let (region, from, topic) = match event {
             Event::Message { region, from, topic, .. } => (region, from, Some(topic)),
             Event::Attached { region, from } | Event::Detached { region, from, .. } => (region, from, None),
-            Event::Lost { .. } => return true,
+            Event::Lost { .. } | Event::Other(_) => return true,
         };
         self.region.as_ref().is_none_or(|wanted| wanted == region)
             && self.topic.as_ref().is_none_or(|wanted| Some(wanted) == topic)

@@ -153,6 +153,19 @@ fn a_listener_blocks_for_events_and_sees_the_end() {
 }
 
 #[test]
+fn an_event_of_a_newer_server_is_told_as_it_came() {
+    let fields = serde_json::json!({"event": "comet", "region": "fg_i3", "tail": [1, 2]});
+    let comet = Event::Other(fields.as_object().unwrap().clone());
+    let told = comet.clone();
+    let served = Served::run(move |server, incoming| {
+        server.listen(incoming.client, incoming.id, Filter::default());
+        server.publish(&told, b"ice").expect("it fits");
+    });
+    let mut listener = served.client().listen(Target::default(), None).unwrap();
+    assert_eq!(listener.next_event(SOON).unwrap().unwrap(), (comet, b"ice".to_vec()));
+}
+
+#[test]
 fn a_refused_listen_makes_no_listener() {
     let served = Served::run(|server, incoming| {
         server.reply(incoming.client, &Response::failed(incoming.id, Code::Negative, "no such guest"), &[]);
