@@ -1,12 +1,12 @@
 //! The program `ivring-agent`: its command line, and one module a command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use ivring_proto::console::{EXIT_CODES, Endpoint, parse_seconds, report, start_log};
+use ivring_proto::console::{EXIT_CODES, Endpoint, parse_seconds, parse_with_config, report, start_log};
 use ivring_proto::control::Service;
 use ivring_proto::wait::Profile;
 use uuid::Uuid;
@@ -87,6 +87,12 @@ struct Run {
     /// How to wait for messages: `latency` spins, `balanced` sleeps up to 4 ms, `power` up to 20 ms.
     #[arg(long, value_parser = profile(), default_value = Profile::default().name())]
     profile: Profile,
+
+    /// Read options from FILE, in TOML by their long names [default: /etc/ivring/agent.toml if there is one].
+    ///
+    /// An option of the command line replaces what the file says of it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 
     #[command(flatten)]
     socket: Socket,
@@ -261,7 +267,7 @@ fn profile() -> impl TypedValueParser<Value = Profile> {
 /// Runs `ivring-agent` with the arguments of this process and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = parse_with_config(Path::new(run::USUAL_CONFIG));
     start_log("ivring_guest", cli.verbose, matches!(cli.command, Command::Run(_)));
     report(match cli.command {
         Command::Run(options) => run::run(options),

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `options`, `error`, `signals` | how it begins and ends |
+//! | `options`, `error`, `signals`, `notify` | how it begins and ends |
 //! | `serve` | the loop |
 //! | `regions` | the regions it serves, and those that appear |
 //! | `events` | what guests do, in the log and for the desk |
@@ -11,20 +11,22 @@
 
 mod error;
 mod events;
+mod notify;
 mod options;
 mod regions;
 mod serve;
 mod signals;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
+use ivring_proto::console::parse_with_config;
 use ivring_proto::control::{Code, Server, Service};
 
 use crate::desk::{Desk, SOCKET_MODE};
 use crate::log;
 use error::DaemonError;
-use options::Options;
+use options::{Options, USUAL_CONFIG};
 use regions::Regions;
 use serve::Daemon;
 use signals::Signals;
@@ -32,8 +34,11 @@ use signals::Signals;
 /// Runs `ivringd` with the arguments of this process and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let options = Options::parse();
+    let options: Options = parse_with_config(Path::new(USUAL_CONFIG));
     log::start(options.verbose, true);
+    if let Some(file) = &options.config {
+        tracing::info!("options were read from {}", file.display());
+    }
     let code = match run(&options) {
         Ok(()) => Code::Done,
         Err(error) => {
@@ -53,5 +58,6 @@ fn run(options: &Options) -> Result<(), DaemonError> {
     // Beside the socket: both belong to this daemon and are of no use after the machine's next boot.
     let regions = Regions::open(options, path.parent())?;
     tracing::info!("clients are served at {}", path.display());
+    notify::ready(regions.all().len());
     Daemon::new(regions, desk, signals, options.profile).run()
 }

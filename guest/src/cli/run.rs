@@ -12,8 +12,14 @@ impl From<AgentError> for Failure {
     }
 }
 
+/// The file read when none is named.
+pub(super) const USUAL_CONFIG: &str = "/etc/ivring/agent.toml";
+
 /// Runs the agent until a signal comes.
 pub(super) fn run(run: Run) -> Result<(), Failure> {
+    if let Some(file) = run.config {
+        tracing::info!("options were read from {}", file.display());
+    }
     let options = Options {
         region: run.region,
         pci: run.pci,

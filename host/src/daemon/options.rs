@@ -44,10 +44,19 @@ pub(super) struct Options {
     #[arg(long, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
 
+    /// Read options from FILE, in TOML by their long names [default: /etc/ivring/ivringd.toml if there is one].
+    ///
+    /// An option of the command line replaces what the file says of it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
     /// Log more; twice for everything.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 }
+
+/// The file read when none is named.
+pub(super) const USUAL_CONFIG: &str = "/etc/ivring/ivringd.toml";
 
 const EXAMPLES: &str = "\
 Examples:

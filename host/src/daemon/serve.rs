@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::error::DaemonError;
+use super::notify;
 use super::regions::Regions;
 use super::signals::Signals;
 use crate::desk::{Desk, Every, LogLimit};
@@ -49,6 +50,7 @@ impl Daemon {
             let now = Instant::now();
             if appearances.is_due(now) {
                 self.regions.look_for_new();
+                notify::alive();
                 self.desk.meet(&self.regions);
             }
             busy |= self.desk.turn(&mut self.regions, now);
@@ -106,6 +108,7 @@ impl Daemon {
 
     /// Delivers what has arrived to those who listen, tells the guests, and closes everything.
     fn leave(mut self) {
+        notify::stopping();
         tracing::info!("leaving; guests keep their sessions for the next ivringd");
         let deadline = Instant::now() + PATIENCE;
         // With nobody to take them, messages are better left in the rings.

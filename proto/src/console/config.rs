@@ -8,26 +8,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 use toml::{Table, Value};
 
-use super::failure::Failure;
 use crate::control::Code;
 
 /// The option that names the file.
 const CONFIG: &str = "config";
 /// Options that ask for something else than to run.
 const NOT_IN_FILES: [&str; 3] = [CONFIG, "help", "version"];
-
-/// A program's options, and where they are from.
-#[derive(Debug)]
-pub struct Configured<P> {
-    /// The options.
-    pub options: P,
-    /// The file that was read beside the command line.
-    pub file: Option<PathBuf>,
-}
 
 /// Why there are no options.
 #[derive(Debug, thiserror::Error)]
@@ -81,31 +72,34 @@ pub enum ConfigError {
     },
 }
 
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        let code = match &error {
+impl ConfigError {
+    /// The exit code that belongs to it.
+    pub fn code(&self) -> Code {
+        match self {
             ConfigError::CommandLine(_) => Code::Usage,
             ConfigError::Read { .. } => Code::Failure,
             ConfigError::Toml { .. }
             | ConfigError::Key { .. }
             | ConfigError::Type { .. }
             | ConfigError::Value { .. } => Code::BadInput,
-        };
-        Failure::new(code, error.to_string())
+        }
     }
 }
 
-/// Parses the command line of this process and the file that its option `--config` names, or `usual` if that is there.
+/// Parses the command line of this process and the file that its option `--config` names, or `usual` if that is there;
+/// `--config` is then the file that was read.
 ///
-/// Ends the process, as [`Parser::parse`] does, when the command line is wrong or asks for help.
-///
-/// # Errors
-/// As [`parse_with_config_from`].
-pub fn parse_with_config<P: Parser>(usual: &Path) -> Result<Configured<P>, Failure> {
-    match parse_with_config_from(std::env::args_os().collect(), usual) {
+/// Ends the process, as [`Parser::parse`] does, when the command line is wrong or asks for help; and with a message and
+/// the code of [`ConfigError::code`] when it is the file.
+pub fn parse_with_config<P: Parser>(usual: &Path) -> P {
+    let error = match parse_with_config_from(std::env::args_os().collect(), usual) {
+        Ok(options) => return options,
         Err(ConfigError::CommandLine(error)) => error.exit(),
-        parsed => Ok(parsed?),
-    }
+        Err(error) => error,
+    };
+    // Printed as what is wrong with a command line. Who cannot be told still gets the code.
+    let _ = clap::Error::raw(ErrorKind::InvalidValue, format!("{error}\n")).print();
+    std::process::exit(u8::from(error.code()).into())
 }
 
 /// Parses these arguments, the program's name first, and the file that their option `--config` names, or `usual` if
@@ -118,7 +112,7 @@ pub fn parse_with_config<P: Parser>(usual: &Path) -> Result<Configured<P>, Failu
 pub fn parse_with_config_from<P: Parser>(
     mut arguments: Vec<OsString>,
     usual: &Path,
-) -> Result<Configured<P>, ConfigError> {
+) -> Result<P, ConfigError> {
     let given = P::command().try_get_matches_from(&arguments)?;
     let mut program = P::command();
     // Now a subcommand also has the options that are valid everywhere.
@@ -131,14 +125,24 @@ pub fn parse_with_config_from<P: Parser>(
         }
     };
     let Some((path, text)) = read(matches, usual)? else {
-        return Ok(Configured { options: P::from_arg_matches(&given)?, file: None });
+        return Ok(P::from_arg_matches(&given)?);
     };
     let table = text.parse().map_err(|source| ConfigError::Toml { path: path.clone(), source })?;
-    arguments.splice(at..at, from_file(command, matches, &table, &path)?);
+    let mut more = from_file(command, matches, &table, &path)?;
+    if !is_given(matches, CONFIG) {
+        let mut config = OsString::from(format!("--{CONFIG}="));
+        config.push(&path);
+        more.push(config);
+    }
+    arguments.splice(at..at, more);
     // The command line was right without the file.
-    let options = P::try_parse_from(arguments)
-        .map_err(|error| ConfigError::Value { path: path.clone(), reason: in_one_line(&error) })?;
-    Ok(Configured { options, file: Some(path) })
+    P::try_parse_from(arguments)
+        .map_err(|error| ConfigError::Value { path: path.clone(), reason: in_one_line(&error) })
+}
+
+/// Whether an option stands on the command line.
+fn is_given(matches: &ArgMatches, option: &str) -> bool {
+    matches.value_source(option) == Some(ValueSource::CommandLine)
 }
 
 /// The file to take and its text.
@@ -166,10 +170,8 @@ fn from_file(
             .filter_map(|option| Some((option.get_long()?, option)))
             .filter(|(name, _)| !NOT_IN_FILES.contains(name))
     };
-    let given: Vec<&Arg> = command
-        .get_arguments()
-        .filter(|option| matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine))
-        .collect();
+    let given: Vec<&Arg> =
+        command.get_arguments().filter(|option| is_given(matches, option.get_id().as_str())).collect();
     let mut arguments = Vec::new();
     for (key, value) in table {
         let Some((_, option)) = options().find(|(name, _)| name == key) else {
@@ -276,8 +278,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("usual.toml");
         fs::write(&path, file).unwrap();
-        let configured = parse_with_config_from(words_of(command_line), &path)?;
-        Ok(configured.options)
+        let mut program: Program = parse_with_config_from(words_of(command_line), &path)?;
+        if let Action::Run { config, .. } = &mut program.action {
+            assert_eq!(config.take(), Some(path));
+        }
+        Ok(program)
     }
 
     fn words_of(command_line: &str) -> Vec<OsString> {
@@ -321,12 +326,12 @@ mod tests {
     fn other_commands_and_missing_files_are_left_alone() {
         assert_eq!(parsed("p other --region x", "no TOML").unwrap(), plain("p other --region x"));
         let none = parse_with_config_from::<Program>(words_of("p run"), Path::new("/nonexistent/x")).unwrap();
-        assert_eq!((none.options, none.file), (plain("p run"), None));
+        assert_eq!(none, plain("p run"));
         let error =
             parse_with_config_from::<Program>(words_of("p run --config /nonexistent/y"), Path::new("/"))
                 .unwrap_err();
         assert!(error.to_string().starts_with("cannot read /nonexistent/y: "), "{error}");
-        assert!(matches!(Failure::from(error), Failure::Told { code: Code::Failure, .. }));
+        assert_eq!(error.code(), Code::Failure);
     }
 
     #[test]
@@ -334,10 +339,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "max-size = 3").unwrap();
         let words = words_of(&format!("p run --config {}", file.path().display()));
-        let Configured { options, file: read } =
-            parse_with_config_from::<Program>(words, Path::new("/")).unwrap();
-        assert!(matches!(options.action, Action::Run { max_size: Some(3), .. }), "{options:?}");
-        assert_eq!(read.unwrap(), file.path());
+        let program: Program = parse_with_config_from(words, Path::new("/")).unwrap();
+        let Action::Run { config, max_size, .. } = program.action else { panic!("not what was asked for") };
+        assert_eq!((config.as_deref(), max_size), (Some(file.path()), Some(3)));
     }
 
     #[test]
@@ -366,7 +370,7 @@ mod tests {
             let error = parsed("p run", file).unwrap_err();
             let text = error.to_string();
             assert!(text.contains("usual.toml: ") && text.contains(words), "{file}: {text}");
-            assert!(matches!(Failure::from(error), Failure::Told { code: Code::BadInput, .. }), "{file}");
+            assert_eq!(error.code(), Code::BadInput, "{file}");
         }
         // What the command line replaces must be right nevertheless.
         parsed("p run --pci 1", "pci = true").unwrap_err();
