@@ -8,6 +8,7 @@
 //! | `host_events` | what happens on the channel, and the answers to the host's requests |
 //! | `clients` | requests on the control socket |
 //! | `sends`, `calls`, `answers` | what waits: for room in the ring, for the host, for room again |
+//! | `transfers` | messages in fragments, until the host has them |
 //! | `status`, `info` | what the agent tells about itself |
 //! | `signals`, `error` | as they say |
 
@@ -20,6 +21,7 @@ mod info;
 mod sends;
 mod signals;
 mod status;
+mod transfers;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -38,6 +40,7 @@ use ivring_proto::console::LogBudget;
 use sends::Sends;
 use signals::Signals;
 pub(crate) use status::{Counters, Host, State, Status};
+use transfers::Transfers;
 
 /// Log lines that the host can cause at once.
 const LOG_BURST: u32 = 20;
@@ -84,6 +87,7 @@ pub(crate) struct Agent {
     signals: Signals,
     sends: Sends,
     calls: Calls,
+    transfers: Transfers,
     answers: Answers,
     unheard: u64,
     budget: LogBudget,
@@ -111,8 +115,8 @@ impl Agent {
             next_clients: now,
             signals,
             sends: Sends::default(),
-            // The call fails only on kernels without getrandom(2), older than 3.17, where no guest could join either.
-            calls: Calls::new(getrandom::u64().expect("the kernel has a random number generator")),
+            calls: Calls::default(),
+            transfers: Transfers::default(),
             answers: Answers::default(),
             unheard: 0,
             budget: LogBudget::new(LOG_BURST, now),

@@ -1,6 +1,8 @@
 //! What a guest tells its application.
 
-use ivring_proto::link::{LinkError, Status, Waiting};
+use std::time::Duration;
+
+use ivring_proto::link::{Declined, Kind, LinkError, Status, Unanswered, Waiting};
 use ivring_proto::session::CloseReason;
 
 /// Something that happened. Everything in it is private memory; text and bytes are the host's own.
@@ -25,6 +27,8 @@ pub enum Event {
         topic: String,
         /// Payload.
         payload: Vec<u8>,
+        /// True when it may have been received before, by a program that ended before it said it was done.
+        redelivered: bool,
     },
     /// The host answers a request.
     Response {
@@ -34,11 +38,44 @@ pub enum Event {
         status: Status,
         /// Payload.
         payload: Vec<u8>,
+        /// Time since it was asked.
+        round_trip: Duration,
     },
     /// The host answers a ping.
     Pong {
         /// The ping.
         id: u64,
+        /// Time since it was sent.
+        round_trip: Duration,
+    },
+    /// A request or a ping will not be answered any more. What answers it later is dropped and counted.
+    Unanswered {
+        /// The request or ping.
+        id: u64,
+        /// Why.
+        why: Unanswered,
+    },
+    /// The host's program has taken a message that went over in fragments, and is done with it.
+    Delivered {
+        /// The message.
+        id: u64,
+    },
+    /// The host's program ended, or the session did, while a message went over in fragments: it may have been received,
+    /// or not.
+    Interrupted {
+        /// The message; of a response the request's id.
+        id: u64,
+        /// A message or a response.
+        kind: Kind,
+    },
+    /// The host would not take a message that needs fragments.
+    Declined {
+        /// The message; of a response the request's id.
+        id: u64,
+        /// A message or a response.
+        kind: Kind,
+        /// Why.
+        why: Declined,
     },
     /// Waiting for the region, the host or a channel; told once a change.
     Waiting(Waiting),

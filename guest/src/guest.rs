@@ -1,13 +1,13 @@
 //! One program's channel to the host.
 
+mod arriving;
+mod sending;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use ivring_proto::layout::{NAME_LEN, read_superblock};
-use ivring_proto::link::{
-    Counters, GuestEnd, GuestEvent, GuestOptions, InvalidTopic, Kind, Received, SendError, Status, Topic,
-    Waiting,
-};
+use ivring_proto::link::{Budget, Exchange, GuestEnd, GuestEvent, GuestOptions, Incarnation, Waiting};
 use ivring_proto::memory::{MappedFile, Memory};
 use ivring_proto::session::{Identity, Text};
 use ivring_proto::wait::{Ladder, Step};
@@ -15,6 +15,9 @@ use ivring_proto::wait::{Ladder, Step};
 use crate::machine::{IdentifyError, Machine, identify};
 use crate::region::{MapError, Place, Region};
 use crate::{Event, Options};
+
+pub use arriving::Batch;
+pub use sending::GuestSendError;
 
 /// The session is looked at this often; the ring in every round.
 const LOOK: Duration = Duration::from_millis(1);
@@ -45,17 +48,6 @@ impl JoinError {
     }
 }
 
-/// Why nothing was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum GuestSendError {
-    /// The topic is none.
-    #[error(transparent)]
-    Topic(#[from] InvalidTopic),
-    /// The link refused.
-    #[error(transparent)]
-    Send(#[from] SendError),
-}
-
 /// One program's channel to the host. Nothing here blocks but [`wait`](Self::wait) and [`join`](Self::join).
 #[derive(Debug)]
 pub struct Guest {
@@ -64,13 +56,19 @@ pub struct Guest {
     region: Region,
     region_name: Text<NAME_LEN>,
     end: GuestEnd<MappedFile>,
+    /// What is under way.
+    exchange: Exchange,
     buffer: Vec<u8>,
     events: VecDeque<Event>,
     started: Instant,
     next_look: Duration,
     next_file_look: Duration,
+    /// Epoch of the host that the session was last used with.
+    host_epoch: u64,
     /// Where the inbound ring stood when that was last asked for.
     position: u64,
+    /// Whether fragments were sent since that was last asked for.
+    moved: bool,
     ladder: Ladder,
 }
 
@@ -103,7 +101,11 @@ impl Guest {
             started: Instant::now(),
             next_look: Duration::ZERO,
             next_file_look: FILE_LOOK,
+            host_epoch: 0,
             position: 0,
+            moved: false,
+            // One channel: what one message may have is all that there is to put together.
+            exchange: Exchange::new(options.max_message, Budget::new(options.max_message)),
             ladder: Ladder::new(options.profile),
             options,
         })
@@ -163,18 +165,6 @@ impl Guest {
         &mut self.end
     }
 
-    /// The next event, if there is one now.
-    ///
-    /// A message returned here counts as done with at the next call; until then a crash brings it back, marked.
-    pub fn poll(&mut self) -> Option<Event> {
-        let now = self.started.elapsed();
-        if now >= self.next_look {
-            self.next_look = now + LOOK;
-            self.look(now);
-        }
-        self.events.pop_front().or_else(|| self.receive(now))
-    }
-
     /// The session and the file: everything but the rings.
     fn look(&mut self, now: Duration) {
         if now >= self.next_file_look {
@@ -182,9 +172,11 @@ impl Guest {
             self.follow_file();
         }
         for _ in 0..EVENTS_A_LOOK {
-            let Some(event) = self.end.poll(now, &mut entropy) else { return };
+            let Some(event) = self.end.poll(now, &mut entropy) else { break };
             self.take_note(event);
         }
+        self.exchange.expire(now);
+        self.take_outcomes();
     }
 
     /// Joins anew where the region's path leads to another file by now. The host of the old one, if there is one yet, is
@@ -192,13 +184,45 @@ impl Guest {
     fn follow_file(&mut self) {
         if let Some(region) = self.region.successor() {
             self.end.bye();
+            self.exchange.end();
             self.end = begin(&region, &self.machine, &self.options);
             self.region = region;
             self.events.push_back(Event::RegionReplaced);
         }
     }
 
+    /// The session begins to be used.
+    fn begin_exchange(&mut self) {
+        let Some((nonce, version)) = self.end.offer().map(|offer| (offer.nonce, offer.version)) else {
+            return;
+        };
+        self.exchange.begin(Incarnation::of(nonce), version);
+        if let (Some(link), Some(window)) = (self.end.link(), self.options.repeat_window) {
+            link.rx().set_release_window(window);
+        }
+        self.host_epoch = self.end.host_epoch().unwrap_or(0);
+    }
+
+    /// Another host goes on with the session, if it is another.
+    fn host_is_there(&mut self) {
+        let epoch = self.end.host_epoch().unwrap_or(0);
+        if epoch == self.host_epoch || epoch == 0 {
+            return;
+        }
+        self.host_epoch = epoch;
+        if let Some(link) = self.end.link() {
+            self.exchange.peer_is_being_replaced(Incarnation::of(epoch), link);
+        }
+    }
+
     fn take_note(&mut self, event: GuestEvent) {
+        match event {
+            GuestEvent::Attached { .. } => self.begin_exchange(),
+            GuestEvent::HostRestarted | GuestEvent::HostBack => self.host_is_there(),
+            GuestEvent::Detached(_) | GuestEvent::Superseded => self.exchange.end(),
+            GuestEvent::Waiting(_) | GuestEvent::HostAway | GuestEvent::HostStale => {}
+        }
+        self.take_outcomes();
         self.events.push_back(match event {
             GuestEvent::Waiting(waiting) => Event::Waiting(waiting),
             GuestEvent::Attached { channel, .. } => {
@@ -219,17 +243,12 @@ impl Guest {
         });
     }
 
-    fn receive(&mut self, now: Duration) -> Option<Event> {
-        match self.end.receive(now, &mut self.buffer) {
-            Ok(received) => received.map(|received| received_event(&received)),
-            Err(error) => Some(Event::Fault(error)),
-        }
-    }
-
-    /// Whether records came since this was last asked, those included that poll answers by itself.
-    pub(crate) fn has_moved(&mut self) -> bool {
+    /// Whether something was received or sent since this was last asked: also what is no event, such as a fragment or a
+    /// ping. A loop of one's own that sleeps does not while this is so; [`wait`](Self::wait) sees to it itself.
+    pub fn has_moved(&mut self) -> bool {
         let position = self.end.link().map_or(0, |link| link.rx().position());
-        std::mem::replace(&mut self.position, position) != position
+        let received = std::mem::replace(&mut self.position, position) != position;
+        std::mem::take(&mut self.moved) || received
     }
 
     /// Waits for the next event, at most for `timeout`. Waits as the options' profile says.
@@ -253,79 +272,6 @@ impl Guest {
             }
         }
     }
-
-    /// What passed through, in all sessions so far.
-    pub fn counters(&self) -> Counters {
-        self.end.counters()
-    }
-
-    /// Largest payload of a message on `topic`, in bytes; 0 when not attached.
-    pub fn max_payload(&mut self, topic: &str) -> usize {
-        self.end.link().map_or(0, |link| link.max_payload(topic.len()))
-    }
-
-    /// Sends a message and publishes it at once; returns its id. Never blocks.
-    ///
-    /// # Errors
-    ///
-    /// Not attached, ring full, too large, or a bad topic; nothing was sent then.
-    pub fn send(&mut self, topic: &str, payload: &[u8]) -> Result<u64, GuestSendError> {
-        let id = self.push(topic, payload)?;
-        self.flush();
-        Ok(id)
-    }
-
-    /// Sends a message in the open batch, which [`flush`](Self::flush) publishes; as [`send`](Self::send) otherwise.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn push(&mut self, topic: &str, payload: &[u8]) -> Result<u64, GuestSendError> {
-        let topic = Topic::new(topic)?;
-        let link = self.end.link().ok_or(SendError::NotAttached)?;
-        Ok(link.send(topic, payload)?)
-    }
-
-    /// Publishes what was pushed.
-    pub fn flush(&mut self) {
-        if let Some(link) = self.end.link() {
-            link.flush();
-        }
-    }
-
-    /// Sends a request named `id`; its response is an [`Event::Response`] with the same id.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn request(&mut self, id: u64, topic: &str, payload: &[u8]) -> Result<(), GuestSendError> {
-        let topic = Topic::new(topic)?;
-        let link = self.end.link().ok_or(SendError::NotAttached)?;
-        link.request(id, topic, payload)?;
-        link.flush();
-        Ok(())
-    }
-
-    /// Answers the request `id`.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn respond(&mut self, id: u64, status: Status, payload: &[u8]) -> Result<(), SendError> {
-        self.end.respond(id, status, payload)
-    }
-
-    /// Sends a ping named `id`; its answer is an [`Event::Pong`] with the same id.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn ping(&mut self, id: u64, payload: &[u8]) -> Result<(), SendError> {
-        let link = self.end.link().ok_or(SendError::NotAttached)?;
-        link.ping(id, payload)?;
-        link.flush();
-        Ok(())
-    }
 }
 
 fn begin(region: &Region, machine: &Machine, options: &Options) -> GuestEnd<MappedFile> {
@@ -342,16 +288,5 @@ impl Drop for Guest {
     /// Says good-bye: the host frees the channel.
     fn drop(&mut self) {
         self.end.bye();
-    }
-}
-
-fn received_event(received: &Received<'_>) -> Event {
-    let Received { kind, id, status, redelivered, .. } = *received;
-    let (topic, payload) = (received.topic.to_owned(), received.payload.to_vec());
-    match kind {
-        Kind::Request => Event::Request { id, topic, payload },
-        Kind::Response => Event::Response { id, status, payload },
-        Kind::Pong | Kind::Ping => Event::Pong { id },
-        Kind::Message => Event::Message { topic, payload, id, redelivered },
     }
 }

@@ -24,8 +24,12 @@ mod region;
 mod small_file;
 
 pub use event::Event;
-pub use guest::{Guest, GuestSendError, JoinError};
-pub use ivring_proto::link::{Counters, InvalidTopic, LinkError, SendError, Status, Waiting};
+pub use guest::{Batch, Guest, GuestSendError, JoinError};
+pub use ivring_proto::bytemuck;
+pub use ivring_proto::link::{
+    Arrival, Counters, Declined, InvalidTopic, Kind, LinkError, Losses, SendError, Status, Unanswered,
+    Waiting, WrongSize, value,
+};
 pub use ivring_proto::session::{CloseReason, Port, Uuid};
 pub use ivring_proto::wait::Profile;
 pub use options::Options;

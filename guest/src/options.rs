@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ivring_proto::link::DEFAULT_MAX_MESSAGE;
 use ivring_proto::session::{Port, Uuid};
 use ivring_proto::wait::Profile;
 
@@ -25,6 +26,12 @@ pub struct Options {
     pub stale_after: Duration,
     /// How to wait for messages.
     pub profile: Profile,
+    /// Longest message in bytes, sent or received. 64 MiB.
+    pub max_message: usize,
+    /// Bytes received before their space is given back: what a crash of this program at most brings back, marked as
+    /// redelivered, beside what was in hand. 0 gives back each record by itself, for a store to a line that the host reads.
+    /// `None`: an eighth of the ring.
+    pub repeat_window: Option<u64>,
     /// Directory below which `sys`, `proc` and `etc` are looked for.
     pub root: PathBuf,
 }
@@ -39,6 +46,8 @@ impl Default for Options {
             name: None,
             stale_after: Duration::from_secs(5),
             profile: Profile::Balanced,
+            max_message: DEFAULT_MAX_MESSAGE,
+            repeat_window: None,
             root: PathBuf::from("/"),
         }
     }

@@ -32,7 +32,6 @@ use ivring_proto::wait::Profile;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use answers::WaitingAnswers;
-pub(crate) use events::Sent;
 pub(crate) use every::Every;
 use expected::{Asked, Expected, Waiter};
 pub(crate) use hosts::{Hosts, RegionId};
@@ -169,7 +168,7 @@ impl Desk {
             let response = match waiter.asked {
                 // It was begun and will end; only the guest's last messages are still on their way.
                 Asked::Eviction => Response { code: Code::Pending, ..Response::done(waiter.id) },
-                Asked::Ping { .. } | Asked::Request { .. } => {
+                Asked::Ping | Asked::Request { .. } => {
                     RequestError::NoAnswer { guest: waiter.shown, waited: waiter.patience }
                         .response(waiter.id)
                 }
@@ -183,7 +182,7 @@ impl Desk {
     fn give_up(&mut self, waiter: Waiter) {
         let response = match waiter.asked {
             Asked::Eviction => Response::done(waiter.id),
-            Asked::Ping { .. } | Asked::Request { .. } => {
+            Asked::Ping | Asked::Request { .. } => {
                 RequestError::Detached { guest: waiter.shown }.response(waiter.id)
             }
         };

@@ -1,6 +1,8 @@
 //! What a host tells its application.
 
-use ivring_proto::link::{LinkError, Status, Undelivered};
+use std::time::Duration;
+
+use ivring_proto::link::{Declined, Kind, LinkError, Status, Unanswered, Undelivered};
 use ivring_proto::session::{CloseReason, Identity, Refusal, SecondWriter};
 
 use crate::region_file::RegionLost;
@@ -31,6 +33,8 @@ pub enum Event {
         topic: String,
         /// Payload.
         payload: Vec<u8>,
+        /// True when it may have been received before, by a host that ended before it said it was done.
+        redelivered: bool,
     },
     /// A guest answers a request.
     Response {
@@ -42,6 +46,8 @@ pub enum Event {
         status: Status,
         /// Payload.
         payload: Vec<u8>,
+        /// Time since it was asked.
+        round_trip: Duration,
     },
     /// A guest answers a ping.
     Pong {
@@ -49,6 +55,45 @@ pub enum Event {
         guest: Identity,
         /// The ping.
         id: u64,
+        /// Time since it was sent.
+        round_trip: Duration,
+    },
+    /// A request or a ping will not be answered any more. What answers it later is dropped and counted.
+    Unanswered {
+        /// Who was asked.
+        guest: Identity,
+        /// The request or ping.
+        id: u64,
+        /// Why.
+        why: Unanswered,
+    },
+    /// The guest's program has taken a message that went over in fragments, and is done with it.
+    Delivered {
+        /// Who.
+        guest: Identity,
+        /// The message.
+        id: u64,
+    },
+    /// The guest's program ended, or the session did, while a message went over in fragments: it may have been received,
+    /// or not.
+    Interrupted {
+        /// Who was to receive it.
+        guest: Identity,
+        /// The message; of a response the request's id.
+        id: u64,
+        /// A message or a response.
+        kind: Kind,
+    },
+    /// The guest would not take a message that needs fragments.
+    Declined {
+        /// Who.
+        guest: Identity,
+        /// The message; of a response the request's id.
+        id: u64,
+        /// A message or a response.
+        kind: Kind,
+        /// Why.
+        why: Declined,
     },
     /// A guest is attached: messages flow.
     Attached {

@@ -1,14 +1,14 @@
 //! One region with all its guests, in one process.
 
+mod arriving;
 mod sending;
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ivring_proto::layout::Geometry;
-use ivring_proto::link::{Counters, FrontDesk, HostEnd, HostEvent, Kind, Received};
+use ivring_proto::link::{Budget, Counters, Exchange, FrontDesk, HostEnd, HostEvent, Incarnation, Losses};
 use ivring_proto::memory::MappedFile;
 use ivring_proto::session::{BEAT, CloseReason, HostPulse, Identity, Liveness, Phase, Uuid};
 use ivring_proto::wait::{Ladder, Step};
@@ -18,10 +18,9 @@ use crate::region::{OpenError, Region};
 use crate::session_table::SessionTable;
 use crate::{Event, Options};
 
+pub use arriving::Batch;
 pub use sending::HostSendError;
 
-/// Records taken from one guest before the next one's turn.
-const TURN: usize = 64;
 /// Sessions are looked at this often; rings in every round.
 const LOOK: Duration = Duration::from_millis(1);
 /// A guest silent for this long is looked for among the processes.
@@ -44,8 +43,12 @@ pub struct GuestInfo {
     pub silent_for: Duration,
     /// What passed through, seen from the host.
     pub counters: Counters,
-    /// Bytes that topic and payload of a message to it may have together; 0 when it is not attached.
+    /// What came to nothing.
+    pub losses: Losses,
+    /// Bytes that the payload of a message to it may have; 0 when it is not attached.
     pub max_message: usize,
+    /// Bytes that topic and payload may have together to go in one record; 0 when it is not attached.
+    pub max_record: usize,
 }
 
 /// One region with all its guests. Nothing here blocks but [`wait`](Self::wait).
@@ -53,6 +56,9 @@ pub struct GuestInfo {
 pub struct Host {
     region: Region,
     ends: Vec<HostEnd<MappedFile>>,
+    /// What is under way on each channel.
+    exchanges: Vec<Exchange>,
+    repeat_window: Option<u64>,
     desk: FrontDesk,
     pulse: HostPulse,
     queue: VecDeque<Event>,
@@ -68,6 +74,8 @@ pub struct Host {
     /// Whose turn it is, and how many records it has had.
     turn: (usize, usize),
     ladder: Ladder,
+    /// Whether something was received or sent since that was last asked for.
+    moved: bool,
     lost: bool,
 }
 
@@ -89,7 +97,7 @@ impl Host {
         let geometry = region.superblock.geometry;
         let now = Duration::ZERO;
         let table = open_table(&options, &region);
-        let ends = (0..geometry.channels())
+        let ends: Vec<_> = (0..geometry.channels())
             .filter_map(|index| {
                 let remembered = table.as_ref().and_then(|table| table.session(index));
                 let stale_after = options.stale_after;
@@ -100,7 +108,11 @@ impl Host {
         table.iter().flat_map(SessionTable::sighted).for_each(|vm| sightings.restore(vm));
         // Half a ring is the largest record, whatever the guest writes.
         let largest = usize::try_from(geometry.to_host() / 2).unwrap_or(usize::MAX);
+        let budget = Budget::new(options.max_reassembly);
+        let exchanges = ends.iter().map(|_| Exchange::new(options.max_message, budget.clone())).collect();
         let mut host = Host {
+            exchanges,
+            repeat_window: options.repeat_window,
             desk: FrontDesk::open(memory, &geometry, region.owner),
             pulse: HostPulse::start(memory, &geometry, now, &mut entropy),
             ends,
@@ -116,9 +128,11 @@ impl Host {
             next_sight: now,
             turn: (0, 0),
             ladder: Ladder::new(options.profile),
+            moved: false,
             lost: false,
             region,
         };
+        (0..host.ends.len()).for_each(|index| host.begin_exchange(index));
         host.sight();
         host.keep_table();
         Ok(host)
@@ -146,7 +160,7 @@ impl Host {
 
     /// Everybody who owns a channel, by channel.
     pub fn guests(&self) -> Vec<GuestInfo> {
-        let info = |(index, end): (usize, &HostEnd<MappedFile>)| {
+        let info = |(index, (end, exchange)): (usize, (&HostEnd<MappedFile>, &Exchange))| {
             let channel = end.channel();
             let binding = channel.binding()?;
             Some(GuestInfo {
@@ -157,31 +171,20 @@ impl Host {
                 liveness: channel.liveness(),
                 silent_for: channel.silent_for(),
                 counters: end.counters(),
-                max_message: end.max_payload(0),
+                losses: exchange.losses(),
+                max_message: exchange.max_payload(end.max_payload(0)),
+                max_record: end.max_payload(0),
             })
         };
-        self.ends.iter().enumerate().filter_map(info).collect()
-    }
-
-    /// The next event, if there is one now.
-    ///
-    /// A message returned here counts as done with at the next call for the same guest; until then a crash brings it
-    /// back, marked.
-    pub fn poll(&mut self) -> Option<Event> {
-        let mut found = self.poll_sessions();
-        if found.is_none() {
-            self.receive(1, |guest, received| {
-                found = Some(received_event(*guest, received));
-                ControlFlow::Break(())
-            });
-        }
-        // A fault was found instead of a message.
-        found.or_else(|| self.queue.pop_front())
+        self.ends.iter().zip(&self.exchanges).enumerate().filter_map(info).collect()
     }
 
     /// The next event of a session or of the region, if there is one now: everything but what guests send. Together with
     /// [`receive`](Self::receive) it does what [`poll`](Self::poll) does, for a loop that is in a hurry.
     pub fn poll_sessions(&mut self) -> Option<Event> {
+        if !self.lost {
+            self.pump();
+        }
         // With events still to be told, more of them can wait: what guests do must not fill this process's memory.
         if self.queue.is_empty() && !self.lost {
             let now = self.started.elapsed();
@@ -193,46 +196,20 @@ impl Host {
         self.queue.pop_front()
     }
 
-    /// Hands what guests have sent to `take`, at most so many records, and returns how many there were. Nothing is copied
-    /// but into one buffer, and every guest gets its turn.
-    ///
-    /// A record counts as done with when the next of the same guest is looked for; until then a crash brings it back,
-    /// marked. `take` breaks off to have something done before that. Faults are told by
-    /// [`poll_sessions`](Self::poll_sessions).
-    pub fn receive(
-        &mut self,
-        most: usize,
-        mut take: impl FnMut(&Identity, &Received<'_>) -> ControlFlow<()>,
-    ) -> usize {
-        let mut taken = 0;
-        let mut flow = ControlFlow::Continue(());
-        for _ in 0..self.ends.len() {
-            if taken >= most || self.lost || flow.is_break() {
-                break;
+    /// Sends what waits for room: messages in fragments.
+    fn pump(&mut self) {
+        for (end, exchange) in self.ends.iter_mut().zip(&mut self.exchanges) {
+            if exchange.is_sending() {
+                // What goes wrong closes the session, and that is told.
+                self.moved |= end.send_with(|link| exchange.pump(link)).unwrap_or(false);
             }
-            let (index, mut of_guest) = self.turn;
-            let end = &mut self.ends[index];
-            let guest = end.channel().binding().map(|binding| binding.identity);
-            while let Some(guest) = &guest
-                && of_guest < TURN
-                && taken < most
-                && flow.is_continue()
-            {
-                match end.receive(&mut self.buffer) {
-                    Ok(Some(received)) => flow = take(guest, &received),
-                    Ok(None) => break,
-                    Err(error) => {
-                        self.queue.push_back(Event::Fault { guest: *guest, error });
-                        break;
-                    }
-                }
-                taken += 1;
-                of_guest += 1;
-            }
-            let goes_on = (taken >= most || flow.is_break()) && of_guest < TURN;
-            self.turn = if goes_on { (index, of_guest) } else { ((index + 1) % self.ends.len(), 0) };
         }
-        taken
+    }
+
+    /// Whether something was received or sent since this was last asked: also what is no event, such as a fragment. A
+    /// loop of one's own that sleeps does not while this is so; [`wait`](Self::wait) sees to it itself.
+    pub fn has_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// Waits for the next event, at most for `timeout`. Waits as the options' profile says.
@@ -245,6 +222,9 @@ impl Host {
             }
             if Instant::now() >= deadline {
                 return None;
+            }
+            if self.has_moved() {
+                self.ladder.reset();
             }
             match self.ladder.idle() {
                 Step::Spin | Step::Yield => {}
@@ -259,6 +239,8 @@ impl Host {
         if let Err(second) = self.pulse.beat(&self.region.memory, now, &mut entropy) {
             self.queue.push_back(Event::SecondWriter(second));
             self.pulse = HostPulse::start(&self.region.memory, &geometry, now, &mut entropy);
+            let own = self.incarnation();
+            self.exchanges.iter_mut().for_each(|exchange| exchange.renumber(own));
         }
         while let Some(refused) = self.desk.serve(&self.region.memory, &geometry, &mut self.ends, now) {
             let request = &refused.request;
@@ -268,6 +250,7 @@ impl Host {
             while let Some(event) = self.ends[index].poll(now, &mut entropy) {
                 self.take_note(index, event);
             }
+            self.take_outcomes(index, now);
         }
         if now >= self.next_check {
             self.next_check = now + BEAT;
@@ -297,11 +280,51 @@ impl Host {
         }
     }
 
+    fn incarnation(&self) -> Incarnation {
+        Incarnation::of(self.pulse.epoch())
+    }
+
+    /// A session begins to be used by this process.
+    fn begin_exchange(&mut self, index: usize) {
+        let own = self.incarnation();
+        let end = &mut self.ends[index];
+        let Some(version) = end.channel().binding().map(|binding| binding.version) else { return };
+        let Some(link) = end.link() else { return };
+        if let Some(window) = self.repeat_window {
+            link.rx().set_release_window(window);
+        }
+        self.exchanges[index].begin(own, version);
+    }
+
+    /// Tells what became of what was sent to a guest.
+    fn take_outcomes(&mut self, index: usize, now: Duration) {
+        let exchange = &mut self.exchanges[index];
+        exchange.expire(now);
+        if let Some(guest) = self.ends[index].channel().binding().map(|binding| binding.identity) {
+            while let Some(outcome) = exchange.outcome() {
+                self.queue.push_back(arriving::outcome_event(guest, outcome));
+            }
+        }
+    }
+
+    /// The session of a channel is over: what was under way comes to nothing.
+    fn end_exchange(&mut self, index: usize, guest: Identity) {
+        let exchange = &mut self.exchanges[index];
+        exchange.end();
+        while let Some(outcome) = exchange.outcome() {
+            self.queue.push_back(arriving::outcome_event(guest, outcome));
+        }
+    }
+
     fn take_note(&mut self, index: usize, event: HostEvent) {
         self.table_is_old = true;
         let binding = self.ends[index].channel().binding().copied();
         let event = match (event, binding) {
             (HostEvent::Detached { binding, reason }, _) => {
+                // A newer program of the same boot goes on with the rings.
+                if reason != CloseReason::Superseded {
+                    self.end_exchange(index, binding.identity);
+                }
                 Event::Detached { guest: binding.identity, name: binding.name.as_str().to_owned(), reason }
             }
             (HostEvent::Refuse { cell, request, refusal }, _) => {
@@ -311,6 +334,10 @@ impl Host {
             }
             (HostEvent::Attached { resumed }, Some(binding)) => {
                 self.sight_is_due = true;
+                if resumed {
+                    self.exchanges[index].peer_was_replaced();
+                }
+                self.begin_exchange(index);
                 Event::Attached {
                     guest: binding.identity,
                     name: binding.name.as_str().to_owned(),
@@ -362,8 +389,8 @@ impl Host {
         }
     }
 
-    fn end_of(&mut self, guest: &Identity) -> Option<&mut HostEnd<MappedFile>> {
-        self.ends.iter_mut().find(|end| end.channel().binding().is_some_and(|b| b.identity == *guest))
+    fn index_of(&self, guest: &Identity) -> Option<usize> {
+        self.ends.iter().position(|end| end.channel().binding().is_some_and(|b| b.identity == *guest))
     }
 
     /// Takes the channel away from a guest, when it has one. What it had published is received first; the guest reads
@@ -372,13 +399,14 @@ impl Host {
         if self.lost {
             return false;
         }
-        let Some(end) = self.end_of(guest) else { return false };
-        end.end(CloseReason::Evicted);
+        let Some(index) = self.index_of(guest) else { return false };
+        self.ends[index].end(CloseReason::Evicted);
         true
     }
 
     /// Leaves the region: tells the guests, and keeps their sessions and what is in the rings for the next host. Then
-    /// `receive` is given what guests have published already, until there is no more or `patience` is over.
+    /// `receive` is given what guests have published already, until there is no more or `patience` is over, and at last
+    /// what comes to nothing because this process ends.
     pub fn leave(mut self, patience: Duration, mut receive: impl FnMut(Event)) {
         if self.lost {
             return;
@@ -390,6 +418,12 @@ impl Host {
         {
             receive(event);
         }
+        for index in 0..self.ends.len() {
+            if let Some(guest) = self.ends[index].channel().binding().map(|binding| binding.identity) {
+                self.end_exchange(index, guest);
+            }
+        }
+        self.queue.drain(..).for_each(receive);
         for link in self.ends.iter_mut().filter_map(HostEnd::link) {
             link.ack();
             link.rx().release();
@@ -407,15 +441,4 @@ fn open_table(options: &Options, region: &Region) -> Option<SessionTable> {
 
 fn refused_event(guest: Identity, name: &str, refusal: ivring_proto::session::Refusal) -> Event {
     Event::Refused { guest, name: name.to_owned(), refusal }
-}
-
-fn received_event(guest: Identity, received: &Received<'_>) -> Event {
-    let Received { kind, id, status, redelivered, .. } = *received;
-    let (topic, payload) = (received.topic.to_owned(), received.payload.to_vec());
-    match kind {
-        Kind::Request => Event::Request { guest, id, topic, payload },
-        Kind::Response => Event::Response { guest, id, status, payload },
-        Kind::Pong | Kind::Ping => Event::Pong { guest, id },
-        Kind::Message => Event::Message { guest, topic, payload, id, redelivered },
-    }
 }

@@ -19,8 +19,12 @@ pub mod region_name;
 mod session_table;
 
 pub use event::Event;
-pub use host::{GuestInfo, Host, HostSendError};
-pub use ivring_proto::link::{Counters, InvalidTopic, LinkError, SendError, Status, Undelivered};
+pub use host::{Batch, GuestInfo, Host, HostSendError};
+pub use ivring_proto::bytemuck;
+pub use ivring_proto::link::{
+    Arrival, Counters, Declined, InvalidTopic, Kind, LinkError, Losses, SendError, Status, Unanswered,
+    Undelivered, WrongSize, value,
+};
 pub use ivring_proto::session::{CloseReason, Identity, Liveness, Phase, Port, Refusal, Uuid};
 pub use ivring_proto::wait::Profile;
 pub use options::Options;

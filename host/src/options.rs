@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ivring_proto::link::{DEFAULT_MAX_MESSAGE, DEFAULT_MAX_REASSEMBLY};
 use ivring_proto::session::Uuid;
 use ivring_proto::wait::Profile;
 
@@ -24,6 +25,14 @@ pub struct Options {
     pub state_folder: Option<PathBuf>,
     /// How to wait for messages.
     pub profile: Profile,
+    /// Longest message in bytes, sent or received. 64 MiB.
+    pub max_message: usize,
+    /// Memory for messages of all guests that come in fragments, until they are whole, in bytes. 256 MiB.
+    pub max_reassembly: usize,
+    /// Bytes received from a guest before their space is given back: what a crash of this process at most brings back,
+    /// marked as redelivered, beside what was in hand. 0 gives back each record by itself, for a store to a line that the
+    /// guest reads. `None`: an eighth of the ring.
+    pub repeat_window: Option<u64>,
 }
 
 impl Options {
@@ -37,6 +46,9 @@ impl Options {
             stale_after: Duration::from_secs(5),
             state_folder: None,
             profile: Profile::Balanced,
+            max_message: DEFAULT_MAX_MESSAGE,
+            max_reassembly: DEFAULT_MAX_REASSEMBLY,
+            repeat_window: None,
         }
     }
 }

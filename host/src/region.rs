@@ -5,7 +5,8 @@ use std::path::Path;
 
 use ivring_proto::control::Code;
 use ivring_proto::layout::{
-    Geometry, GeometryError, RegionState, Superblock, SuperblockError, read_superblock, write_state,
+    Geometry, GeometryError, RegionState, Superblock, SuperblockError, VersionRange, read_superblock,
+    write_state, write_versions,
 };
 use ivring_proto::link::format_region;
 use ivring_proto::memory::MappedFile;
@@ -134,6 +135,10 @@ impl Region {
                 wanted_size: options.size.unwrap_or(geometry.size()),
                 wanted_channels: options.channels.unwrap_or(geometry.channels()),
             });
+        }
+        if superblock.versions != VersionRange::SUPPORTED {
+            // Another version of the host made it; guests are to know what this one speaks.
+            write_versions(&memory, VersionRange::SUPPORTED);
         }
         if superblock.state == RegionState::Closing {
             write_state(&memory, RegionState::Ready, "");

@@ -27,3 +27,6 @@ pub mod ring;
 pub mod session;
 #[cfg(feature = "std")]
 pub mod wait;
+
+// Values that travel as themselves implement its traits: the same version is to be used.
+pub use bytemuck;

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use ivring_proto::control::{ClientId, Code, Filter, Incoming, Pong, Request, Response, Sent, Target};
-use ivring_proto::link::{SendError, Status as Outcome};
+use ivring_proto::link::{SendError, Status as Outcome, Unanswered, is_transfer};
 use ivring_proto::session::printable;
 
 use super::Agent;
-use super::calls::{self, Asked, Call};
+use super::calls::{self, Call};
 use super::sends::{Ended, Message, SendFailure};
 use crate::{Guest, GuestSendError};
 
@@ -36,15 +36,9 @@ impl Agent {
         if !ended.is_empty() {
             guest.flush();
         }
-        let overdue = self.calls.overdue(now);
-        busy |= !ended.is_empty() || !overdue.is_empty();
+        busy |= !ended.is_empty();
         for ended in ended {
             self.reply_ended(&ended);
-        }
-        for call in overdue {
-            let waited = call.timeout.as_millis();
-            let text = format_args!("no answer from the host within {waited} ms");
-            self.reply_to(&call, &Response::failed(call.id, Code::Negative, text), &[]);
         }
         busy
     }
@@ -76,36 +70,32 @@ impl Agent {
                 }
             }
             Request::Ping { bytes, timeout_ms, .. } => {
-                let call =
-                    Call { client, id, asked: Asked::Ping, sent: now, timeout: milliseconds(timeout_ms) };
-                self.call(call, |guest, number| {
+                self.call(Call { client, id }, |guest| {
                     // Before that many bytes are made. A ping has no topic.
-                    let (length, max) = (usize::try_from(bytes).unwrap_or(usize::MAX), guest.max_payload(""));
+                    let (length, max) = (usize::try_from(bytes).unwrap_or(usize::MAX), guest.max_record(""));
                     if guest.is_attached() && length > max {
                         return Err(SendError::TooLarge { length, max }.into());
                     }
-                    Ok(guest.ping(number, &vec![0; length.min(max)])?)
+                    Ok(guest.ping(&vec![0; length.min(max)], milliseconds(timeout_ms))?)
                 });
             }
             Request::Request { topic, timeout_ms, .. } => {
-                let call =
-                    Call { client, id, asked: Asked::Request, sent: now, timeout: milliseconds(timeout_ms) };
-                self.call(call, |guest, number| guest.request(number, &topic, &body));
+                self.call(Call { client, id }, |guest| {
+                    guest.request(&topic, &body, milliseconds(timeout_ms))
+                });
             }
             Request::List | Request::Evict { .. } => {}
         }
     }
 
-    fn call(&mut self, mut call: Call, send: impl FnOnce(&mut Guest, u64) -> Result<(), GuestSendError>) {
+    fn call(&mut self, call: Call, send: impl FnOnce(&mut Guest) -> Result<u64, GuestSendError>) {
         let Some(guest) = &mut self.guest else { return self.reply_no_guest(call.client, call.id) };
         if self.calls.is_full() {
             let text = format_args!("{} pings and requests wait for the host already", calls::MOST);
             return self.reply_to(&call, &Response::failed(call.id, Code::Refused, text), &[]);
         }
-        let number = self.calls.next_number();
-        call.sent = Instant::now();
-        match send(guest, number) {
-            Ok(()) => self.calls.insert(number, call),
+        match send(guest) {
+            Ok(number) => self.calls.insert(number, call),
             Err(error) => {
                 let response = self.send_failed(call.id, &error.into());
                 self.reply_to(&call, &response, &[]);
@@ -113,12 +103,16 @@ impl Agent {
         }
     }
 
-    /// Answers all calls: there is nobody any more who would.
-    pub(super) fn give_up_calls(&mut self, reason: &str) {
-        for call in self.calls.give_up() {
-            let text = format_args!("detached before the host answered: {reason}");
-            self.reply_to(&call, &Response::failed(call.id, Code::Failure, text), &[]);
-        }
+    /// Says that the host does not answer.
+    pub(super) fn reply_unanswered(&mut self, call: &Call, why: Unanswered) {
+        let (code, text) = match why {
+            Unanswered::TimedOut { waited } => {
+                (Code::Negative, format!("no answer from the host within {} ms", waited.as_millis()))
+            }
+            Unanswered::Declined(_) => (Code::Refused, format!("the host did not take the request: {why}")),
+            Unanswered::Detached | Unanswered::Interrupted => (Code::Failure, why.to_string()),
+        };
+        self.reply_to(call, &Response::failed(call.id, code, text), &[]);
     }
 
     pub(super) fn reply_pong(&mut self, call: &Call, round_trip: Duration) {
@@ -147,6 +141,10 @@ impl Agent {
 
     fn reply_ended(&mut self, ended: &Ended) {
         let response = match &ended.result {
+            // The answer comes with its end.
+            Ok(message) if is_transfer(*message) => {
+                return self.transfers.begin(ended.client, ended.id, *message);
+            }
             Ok(message) => Response::carrying(ended.id, &Sent { message: *message }),
             Err(failure) => self.send_failed(ended.id, failure),
         };
@@ -180,7 +178,7 @@ impl Agent {
         self.reply(call.client, response, body);
     }
 
-    fn reply(&mut self, client: ClientId, response: &Response, body: &[u8]) {
+    pub(super) fn reply(&mut self, client: ClientId, response: &Response, body: &[u8]) {
         if let Some(server) = &mut self.server {
             server.reply(client, response, body);
         }

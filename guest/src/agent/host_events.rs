@@ -1,13 +1,13 @@
 //! What happens on the channel, and the answers to the host's requests.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ivring_proto::control;
-use ivring_proto::link::Status;
+use ivring_proto::link::{Kind, Status, Unanswered};
 use ivring_proto::session::printable;
 
-use super::calls::Asked;
 use super::info::info;
+use super::transfers::TransferError;
 use super::{Agent, AgentError, EVENTS_A_TURN, Host};
 use crate::{Event, Waiting};
 
@@ -36,9 +36,23 @@ impl Agent {
                     &payload,
                 );
             }
-            Event::Request { id, topic, payload } => self.answer(id, &topic, payload, now),
-            Event::Response { id, status, payload } => self.pass_response_on(id, status, &payload),
-            Event::Pong { id } => self.pass_pong_on(id, now),
+            Event::Request { id, topic, payload, .. } => self.answer(id, &topic, payload, now),
+            Event::Response { id, status, payload, .. } => self.pass_response_on(id, status, &payload),
+            Event::Pong { id, round_trip } => self.pass_pong_on(id, round_trip),
+            Event::Unanswered { id, why } => self.pass_silence_on(id, why),
+            Event::Delivered { id } => self.transfer_ended(id, Ok(())),
+            Event::Interrupted { id, kind: Kind::Message } => {
+                self.transfer_ended(id, Err(TransferError::Interrupted));
+            }
+            Event::Declined { id, kind: Kind::Message, why } => {
+                self.transfer_ended(id, Err(TransferError::Declined(why)));
+            }
+            Event::Interrupted { id, .. } => {
+                self.log(now, format_args!("the answer to the host's request {id} was interrupted"));
+            }
+            Event::Declined { id, why, .. } => {
+                self.log(now, format_args!("the host did not take the answer to its request {id}: {why}"));
+            }
             Event::Waiting(waiting) => return self.waits(waiting, now),
             Event::Attached { channel } => self.attached(channel, now),
             Event::Detached(reason) => {
@@ -94,7 +108,6 @@ impl Agent {
     }
 
     fn detached(&mut self, reason: &str) {
-        self.give_up_calls(reason);
         let (region, reason) = (self.region_name(), reason.to_owned());
         self.publish(&control::Event::Detached { region, from: None, reason }, &[]);
     }
@@ -118,15 +131,21 @@ impl Agent {
         }
     }
 
-    fn pass_pong_on(&mut self, number: u64, now: Instant) {
-        if let Some(call) = self.calls.answered(number, Asked::Ping) {
-            self.reply_pong(&call, now.saturating_duration_since(call.sent));
+    fn pass_pong_on(&mut self, number: u64, round_trip: Duration) {
+        if let Some(call) = self.calls.ended(number) {
+            self.reply_pong(&call, round_trip);
         }
     }
 
     fn pass_response_on(&mut self, number: u64, status: Status, payload: &[u8]) {
-        if let Some(call) = self.calls.answered(number, Asked::Request) {
+        if let Some(call) = self.calls.ended(number) {
             self.reply_response(&call, status, payload);
+        }
+    }
+
+    fn pass_silence_on(&mut self, number: u64, why: Unanswered) {
+        if let Some(call) = self.calls.ended(number) {
+            self.reply_unanswered(&call, why);
         }
     }
 

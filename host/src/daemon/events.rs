@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ivring_proto::link;
+use ivring_proto::link::Arrival;
 use ivring_proto::session::{Identity, printable};
 
 use super::regions::Served;
 use super::serve::Daemon;
 use crate::Event;
-use crate::desk::{Kind, Sent};
+use crate::desk::Kind;
 use crate::region_file::RegionLost;
 
 /// Writes a line about a guest, if that guest has not filled the log already.
@@ -30,22 +30,24 @@ impl Daemon {
             let Served { id, host, .. } = &mut regions.all_mut()[index];
             let region = *id;
             let mut other = None;
-            taken += host.receive(most - taken, |guest, received| {
-                if received.kind != link::Kind::Message {
-                    other = Some(Sent::new(guest, received));
-                    return ControlFlow::Break(());
+            taken += host.receive(most - taken, |guest, arrival| match arrival {
+                Arrival::Message { id, topic, payload, redelivered } => {
+                    desk.take_message(region, guest, id, &topic, &payload, redelivered);
+                    ControlFlow::Continue(())
                 }
-                desk.take_message(region, guest, received);
-                ControlFlow::Continue(())
+                arrival => {
+                    other = Some((*guest, arrival.into_owned()));
+                    ControlFlow::Break(())
+                }
             });
             // Before the next record is looked for, which says that this one is done with: a daemon that is killed in
             // between gets the request again.
             match other {
-                Some(sent) => desk.take(regions, region, sent),
+                Some((guest, arrival)) => desk.take(regions, region, &guest, arrival),
                 None => break,
             }
         }
-        taken > 0
+        self.regions.all_mut()[index].host.has_moved() || taken > 0
     }
 
     /// Deals with one event of the region at `index`; returns why that region is to be closed, if it is.

@@ -1,9 +1,9 @@
 //! What guests do: told to those who listen, or answered.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use ivring_proto::control::{Event as ControlEvent, GuestIdentity, Pong, Response};
-use ivring_proto::link::{self, Received, Status};
+use ivring_proto::link::{Arrival, Status};
 use ivring_proto::session::Identity;
 
 use super::Desk;
@@ -12,64 +12,57 @@ use super::hosts::{Hosts, RegionId};
 use super::requests::RequestError;
 use crate::Event;
 
-/// What a guest sent that is no message, out of the buffer that the next record needs.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    guest: Identity,
-    kind: link::Kind,
-    id: u64,
-    status: Status,
-    topic: String,
-    payload: Vec<u8>,
-}
-
-impl Sent {
-    /// Copies it.
-    pub(crate) fn new(guest: &Identity, received: &Received<'_>) -> Self {
-        let Received { kind, id, topic, status, payload, .. } = *received;
-        Sent { guest: *guest, kind, id, status, topic: topic.to_owned(), payload: payload.to_vec() }
-    }
-}
-
 impl Desk {
-    /// Tells a guest's message to those who listen.
-    pub(crate) fn take_message(&mut self, region: RegionId, guest: &Identity, received: &Received<'_>) {
-        if !self.server.has_listeners() || !self.tell_message(region, guest, received) {
-            self.unheard += 1;
-        }
-    }
-
-    /// Says whether anybody took it.
-    fn tell_message(&mut self, region: RegionId, guest: &Identity, received: &Received<'_>) -> bool {
-        let event = ControlEvent::Message {
-            region: self.names.region(region).to_owned(),
-            from: Some(self.names.who(region, guest)),
-            topic: received.topic.to_owned(),
-            message: received.id,
-            redelivered: received.redelivered,
-        };
-        // A frame takes more than any region's record but those of hundreds of megabytes.
-        let told = self.server.publish(&event, received.payload).unwrap_or(0) > 0;
-        if told {
-            // Before the ring is told that it is done with: what a killed daemon leaves is delivered again by the next.
-            self.server.flush();
-        }
-        told
-    }
-
-    /// Answers what a guest asks, or passes its answer on.
-    pub(crate) fn take(&mut self, hosts: &mut impl Hosts, region: RegionId, sent: Sent) {
-        let Sent { guest, kind, id, status, topic, payload } = sent;
-        match kind {
-            link::Kind::Request => self.answer(hosts, region, &guest, id, &topic, payload),
-            link::Kind::Response => {
-                if let Some((waiter, topic)) = self.expected.requested(id, region, &guest) {
+    /// Tells what a guest sent, answers what it asks, or passes its answer on.
+    pub(crate) fn take(
+        &mut self,
+        hosts: &mut impl Hosts,
+        region: RegionId,
+        guest: &Identity,
+        arrival: Arrival<'_>,
+    ) {
+        match arrival {
+            Arrival::Message { id, topic, payload, redelivered } => {
+                self.take_message(region, guest, id, &topic, &payload, redelivered);
+            }
+            Arrival::Request { id, topic, payload, .. } => {
+                self.answer(hosts, region, guest, id, &topic, payload.into_owned());
+            }
+            Arrival::Response { id, status, payload, .. } => {
+                if let Some((waiter, topic)) = self.expected.requested(id, region, guest) {
                     self.pass_on(waiter, topic, status, &payload);
                 }
             }
-            link::Kind::Pong => self.measure(region, &guest, id),
-            // Messages are told at once, pings answered by the link.
-            link::Kind::Message | link::Kind::Ping => {}
+            Arrival::Pong { id, round_trip } => self.measure(region, guest, id, round_trip),
+        }
+    }
+
+    /// Tells a guest's message to those who listen. Needs no host, so it can be done while one is receiving.
+    pub(crate) fn take_message(
+        &mut self,
+        region: RegionId,
+        guest: &Identity,
+        message: u64,
+        topic: &str,
+        payload: &[u8],
+        redelivered: bool,
+    ) {
+        let told = self.server.has_listeners() && {
+            let event = ControlEvent::Message {
+                region: self.names.region(region).to_owned(),
+                from: Some(self.names.who(region, guest)),
+                topic: topic.to_owned(),
+                message,
+                redelivered,
+            };
+            // A frame takes more than any message but those of hundreds of megabytes.
+            self.server.publish(&event, payload).unwrap_or(0) > 0
+        };
+        if told {
+            // Before the ring is told that it is done with: what a killed daemon leaves is delivered again by the next.
+            self.server.flush();
+        } else {
+            self.unheard += 1;
         }
     }
 
@@ -127,10 +120,9 @@ impl Desk {
     }
 
     /// Answers a client with how long its ping took.
-    fn measure(&mut self, region: RegionId, guest: &Identity, number: u64) {
-        let now = Instant::now();
-        let Some((waiter, sent)) = self.expected.pinged(number, region, guest) else { return };
-        let round_trip_ns = u64::try_from(now.duration_since(sent).as_nanos()).unwrap_or(u64::MAX);
+    fn measure(&mut self, region: RegionId, guest: &Identity, number: u64, round_trip: Duration) {
+        let Some(waiter) = self.expected.pinged(number, region, guest) else { return };
+        let round_trip_ns = u64::try_from(round_trip.as_nanos()).unwrap_or(u64::MAX);
         self.server.reply(waiter.client, &Response::carrying(waiter.id, &Pong { round_trip_ns }), &[]);
     }
 }

@@ -11,13 +11,8 @@ use super::hosts::RegionId;
 /// What was asked of the guest.
 #[derive(Debug)]
 pub(super) enum Asked {
-    Ping {
-        /// When it was pushed.
-        sent: Instant,
-    },
-    Request {
-        topic: String,
-    },
+    Ping,
+    Request { topic: String },
     Eviction,
 }
 
@@ -66,16 +61,11 @@ impl Expected {
         self.waiters.insert(number, waiter);
     }
 
-    /// The waiter for a pong of that number, and when its ping was pushed; if it comes from the guest that was pinged.
-    pub(super) fn pinged(
-        &mut self,
-        number: u64,
-        region: RegionId,
-        guest: &Identity,
-    ) -> Option<(Waiter, Instant)> {
+    /// The waiter for a pong of that number, if it comes from the guest that was pinged.
+    pub(super) fn pinged(&mut self, number: u64, region: RegionId, guest: &Identity) -> Option<Waiter> {
         let waiter = self.waiters.get(&number).filter(|waiter| waiter.is_of(region, guest))?;
-        let Asked::Ping { sent } = waiter.asked else { return None };
-        Some((self.waiters.remove(&number)?, sent))
+        let Asked::Ping = waiter.asked else { return None };
+        self.waiters.remove(&number)
     }
 
     /// The waiter for a response of that number, and the topic; if it comes from the guest that was asked.

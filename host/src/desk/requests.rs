@@ -199,15 +199,13 @@ impl Desk {
             |error: SendError| RequestError::of_send(present.shown(), present.info.phase, error.into());
         let attached = present.info.phase == Phase::Attached;
         // Before so many bytes are allocated.
-        if attached && length > present.info.max_message {
-            return Err(failed(SendError::TooLarge { length, max: present.info.max_message }));
+        if attached && length > present.info.max_record {
+            return Err(failed(SendError::TooLarge { length, max: present.info.max_record }));
         }
         let payload = if attached { vec![0; length] } else { Vec::new() };
         let host = hosts.host(present.region).ok_or(failed(SendError::NotAttached))?;
-        let number = self.expected.number();
-        let sent = Instant::now();
-        host.ping(present.identity(), number, &payload).map_err(failed)?;
-        self.expect(number, asker, present, Asked::Ping { sent }, patience);
+        let number = host.ping(present.identity(), &payload, patience).map_err(failed)?;
+        self.expect(number, asker, present, Asked::Ping, patience);
         Ok(())
     }
 
@@ -222,8 +220,7 @@ impl Desk {
     ) -> Result<(), RequestError> {
         let failed = |error| RequestError::of_send(present.shown(), present.info.phase, error);
         let host = hosts.host(present.region).ok_or(failed(SendError::NotAttached.into()))?;
-        let number = self.expected.number();
-        host.request(present.identity(), number, &topic, body).map_err(failed)?;
+        let number = host.request(present.identity(), &topic, body, patience).map_err(failed)?;
         self.expect(number, asker, present, Asked::Request { topic }, patience);
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! What a host sends to its guests.
 
-use ivring_proto::link::{HostEnd, InvalidTopic, Link, SendError, Status, Topic};
+use std::time::Duration;
+
+use ivring_proto::bytemuck::{self, NoUninit};
+use ivring_proto::link::{Exchange, HostEnd, InvalidTopic, Link, SendError, Status, Topic};
 use ivring_proto::memory::MappedFile;
 use ivring_proto::session::Identity;
 
@@ -21,15 +24,21 @@ impl Host {
     fn with_link<T>(
         &mut self,
         guest: &Identity,
-        send: impl FnOnce(&mut Link<MappedFile>) -> Result<T, SendError>,
+        send: impl FnOnce(&mut Exchange, &mut Link<MappedFile>) -> Result<T, SendError>,
     ) -> Result<T, SendError> {
         if self.lost {
             return Err(SendError::NotAttached);
         }
-        self.end_of(guest).ok_or(SendError::NotAttached)?.send_with(send)
+        let index = self.index_of(guest).ok_or(SendError::NotAttached)?;
+        let exchange = &mut self.exchanges[index];
+        self.ends[index].send_with(|link| send(exchange, link))
     }
 
     /// Sends a message and publishes it at once; returns its id. Never blocks.
+    ///
+    /// One that does not fit a record is copied and goes over in fragments while this host is polled. What becomes of it
+    /// is told by [`Event::Delivered`](crate::Event::Delivered), [`Interrupted`](crate::Event::Interrupted) or
+    /// [`Declined`](crate::Event::Declined). Messages of one record may overtake it.
     ///
     /// # Errors
     ///
@@ -40,6 +49,20 @@ impl Host {
         Ok(id)
     }
 
+    /// Sends a value as its bytes; [`value`](crate::value) reads it on the other side. As [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_value<T: NoUninit>(
+        &mut self,
+        guest: &Identity,
+        topic: &str,
+        value: &T,
+    ) -> Result<u64, HostSendError> {
+        self.send(guest, topic, bytemuck::bytes_of(value))
+    }
+
     /// Sends a message in the open batch, which [`flush`](Self::flush) publishes; as [`send`](Self::send) otherwise.
     ///
     /// # Errors
@@ -47,19 +70,22 @@ impl Host {
     /// As [`send`](Self::send).
     pub fn push(&mut self, guest: &Identity, topic: &str, payload: &[u8]) -> Result<u64, HostSendError> {
         let topic = Topic::new(topic)?;
-        Ok(self.with_link(guest, |link| link.send(topic, payload))?)
+        Ok(self.with_link(guest, |exchange, link| exchange.send(link, topic, payload))?)
     }
 
     /// Publishes what was pushed for a guest.
     pub fn flush(&mut self, guest: &Identity) {
         if !self.lost
-            && let Some(link) = self.end_of(guest).and_then(HostEnd::link)
+            && let Some(index) = self.index_of(guest)
+            && let Some(link) = self.ends[index].link()
         {
             link.flush();
         }
     }
 
-    /// Sends a request named `id`; its response is an [`Event::Response`](crate::Event::Response) with the same id.
+    /// Sends a request and returns its id. It is followed by an [`Event::Response`](crate::Event::Response) with this id,
+    /// or by [`Event::Unanswered`](crate::Event::Unanswered) after `timeout` at the latest. As many as one likes may be
+    /// under way; answers come in any order. As [`send`](Self::send) otherwise.
     ///
     /// # Errors
     ///
@@ -67,20 +93,21 @@ impl Host {
     pub fn request(
         &mut self,
         guest: &Identity,
-        id: u64,
         topic: &str,
         payload: &[u8],
-    ) -> Result<(), HostSendError> {
+        timeout: Duration,
+    ) -> Result<u64, HostSendError> {
         let topic = Topic::new(topic)?;
-        let send = |link: &mut Link<MappedFile>| {
-            link.request(id, topic, payload)?;
+        let now = self.started.elapsed();
+        let send = |exchange: &mut Exchange, link: &mut Link<MappedFile>| {
+            let id = exchange.request(link, now, topic, payload, timeout)?;
             link.flush();
-            Ok(())
+            Ok(id)
         };
         Ok(self.with_link(guest, send)?)
     }
 
-    /// Answers the request `id` of a guest.
+    /// Answers the request `id` of a guest. As [`send`](Self::send).
     ///
     /// # Errors
     ///
@@ -92,41 +119,52 @@ impl Host {
         status: Status,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        self.with_link(guest, |link| {
-            link.respond(id, status, payload)?;
+        self.with_link(guest, |exchange, link| {
+            exchange.respond(link, id, status, payload)?;
             link.flush();
             Ok(())
         })
     }
 
-    /// Sends a ping named `id`; its answer is an [`Event::Pong`](crate::Event::Pong) with the same id.
+    /// Sends a ping, which the guest's library answers by itself, and returns its id. It is followed by an
+    /// [`Event::Pong`](crate::Event::Pong) with this id, or by [`Event::Unanswered`](crate::Event::Unanswered). The payload
+    /// travels both ways, and must fit a record.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn ping(&mut self, guest: &Identity, id: u64, payload: &[u8]) -> Result<(), SendError> {
-        self.with_link(guest, |link| {
-            link.ping(id, payload)?;
+    pub fn ping(&mut self, guest: &Identity, payload: &[u8], timeout: Duration) -> Result<u64, SendError> {
+        let now = self.started.elapsed();
+        self.with_link(guest, |exchange, link| {
+            let id = exchange.ping(link, now, payload, timeout)?;
             link.flush();
-            Ok(())
+            Ok(id)
         })
     }
 
-    /// Largest payload of a message on `topic` to this guest, in bytes; 0 when it is not attached.
-    pub fn max_payload(&mut self, guest: &Identity, topic: &str) -> usize {
-        self.end_of(guest).map_or(0, |end| end.max_payload(topic.len()))
+    /// Largest payload of a message to this guest, in bytes; 0 when it is not attached.
+    pub fn max_payload(&self, guest: &Identity, topic: &str) -> usize {
+        let index = self.index_of(guest);
+        index.map_or(0, |index| self.exchanges[index].max_payload(self.ends[index].max_payload(topic.len())))
     }
 
-    /// Bytes free in the ring to this guest, for records with their headers; 0 when it is not attached. More than
-    /// before is the occasion to try again what was refused as full.
+    /// Largest payload that goes to this guest in one record, in bytes; 0 when it is not attached. What is larger is
+    /// copied once more, and not delivered again when the guest's program is killed while it goes over.
+    pub fn max_record(&self, guest: &Identity, topic: &str) -> usize {
+        self.index_of(guest).map_or(0, |index| self.ends[index].max_payload(topic.len()))
+    }
+
+    /// Bytes that can be sent to this guest now: those free in the ring, and those that may be kept to go in fragments; 0
+    /// when it is not attached. A change is the occasion to try again what was refused as full.
     pub fn room(&mut self, guest: &Identity) -> u64 {
         if self.lost {
             return 0;
         }
-        let Some(link) = self.end_of(guest).and_then(HostEnd::link) else { return 0 };
-        let tx = link.tx();
+        let Some(index) = self.index_of(guest) else { return 0 };
+        let kept = self.exchanges[index].room() as u64;
+        let Some(tx) = self.ends.get_mut(index).and_then(HostEnd::link).map(Link::tx) else { return 0 };
         // A broken ring counts as empty, so that somebody tries to send and it is noticed.
         let used = tx.used().unwrap_or(0);
-        tx.capacity().saturating_sub(used)
+        tx.capacity().saturating_sub(used) + kept
     }
 }

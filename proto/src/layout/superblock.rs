@@ -19,7 +19,9 @@ pub struct Version {
 
 impl Version {
     /// What this crate speaks.
-    pub const CURRENT: Version = Version { major: 1, minor: 0 };
+    pub const CURRENT: Version = Version { major: 1, minor: 1 };
+    /// The first in which messages can go in fragments.
+    pub const WITH_FRAGMENTS: Version = Version { major: 1, minor: 1 };
 
     /// As a number that keeps the order.
     pub const fn to_bits(self) -> u32 {
@@ -293,6 +295,12 @@ pub fn write_superblock<M: Memory>(memory: &M, superblock: &Superblock) {
     }
     memory.copy_in(word::OWNER, &superblock.owner);
     superblock.name.write(memory, word::NAME);
+}
+
+/// Stores which versions the host speaks, where another host made the region. Guests that join read it.
+pub fn write_versions<M: Memory>(memory: &M, versions: VersionRange) {
+    memory.store(word::VERSIONS, versions.to_word());
+    memory.after_publish();
 }
 
 /// Stores the region's state, after everything stored before it, with a reason for people.

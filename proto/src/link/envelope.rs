@@ -8,7 +8,8 @@
 //!       +--------+-------+-------+-------+---------+----------------+----------
 //! ```
 //!
-//! The kind is the ring record's own. The reserved word is kept for a checksum.
+//! The kind is the ring record's own. The reserved word is kept for a checksum. In a fragment (`super::fragment`) the flags
+//! are the kind of the message that it is a piece of.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -30,6 +31,10 @@ pub enum Kind {
     Request,
     /// Answer to the request `id`.
     Response,
+    /// A piece of a message that is too large for one record.
+    Fragment,
+    /// The transfer `id` of fragments is over; the status says how.
+    End,
 }
 
 impl Kind {
@@ -41,6 +46,8 @@ impl Kind {
             Kind::Pong => 4,
             Kind::Request => 5,
             Kind::Response => 6,
+            Kind::Fragment => 7,
+            Kind::End => 8,
         }
     }
 
@@ -52,6 +59,8 @@ impl Kind {
             4 => Some(Kind::Pong),
             5 => Some(Kind::Request),
             6 => Some(Kind::Response),
+            7 => Some(Kind::Fragment),
+            8 => Some(Kind::End),
             _ => None,
         }
     }
@@ -153,15 +162,27 @@ pub enum EnvelopeError {
     /// The topic is no valid name.
     #[error("topic is empty, no UTF-8 or has control characters")]
     TopicText,
+    /// A fragment of `length` bytes with its own header that cannot be a piece of anything.
+    #[error("fragment of {length} bytes at {offset} of {total} of a message of kind {of}")]
+    Fragment {
+        /// Length of the record's payload behind the topic.
+        length: usize,
+        /// Where the piece belongs.
+        offset: u64,
+        /// Length of the whole.
+        total: u64,
+        /// Kind of the whole.
+        of: u8,
+    },
 }
 
 /// Encodes the envelope of one record.
-pub(super) fn encode(id: u64, topic: Option<Topic<'_>>, status: Status) -> [u8; ENVELOPE] {
+pub(super) fn encode(id: u64, topic: Option<Topic<'_>>, flags: u8, status: Status) -> [u8; ENVELOPE] {
     let header = Header {
         id: id.to_le(),
         // At most MAX_TOPIC = u8::MAX, the topic's type sees to it.
         topic_length: u8::try_from(topic.map_or(0, |topic| topic.0.len())).unwrap_or(0),
-        flags: 0,
+        flags,
         status: status.code().to_le(),
         reserved: 0,
     };
@@ -172,6 +193,7 @@ pub(super) fn encode(id: u64, topic: Option<Topic<'_>>, status: Status) -> [u8; 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Decoded<'a> {
     pub(super) id: u64,
+    pub(super) flags: u8,
     pub(super) status: Status,
     pub(super) topic: &'a str,
     pub(super) payload: &'a [u8],
@@ -192,6 +214,7 @@ pub(super) fn decode(kind: Kind, record: &[u8]) -> Result<Decoded<'_>, EnvelopeE
     }
     Ok(Decoded {
         id: u64::from_le(header.id),
+        flags: header.flags,
         status: Status::from_code(u16::from_le(header.status)),
         topic,
         payload,
@@ -205,7 +228,7 @@ mod tests {
     #[test]
     fn an_envelope_survives() {
         let topic = Topic::new("load").expect("valid");
-        let mut record = encode(7, Some(topic), Status::Failed).to_vec();
+        let mut record = encode(7, Some(topic), 0, Status::Failed).to_vec();
         record.extend_from_slice(b"loadpayload");
         let decoded = decode(Kind::Message, &record).expect("valid");
         assert_eq!(

@@ -139,6 +139,14 @@ impl<M: Memory + Clone> GuestEnd<M> {
         }
     }
 
+    /// The host's epoch as last seen, 0 when it has left; `None` when not attached.
+    pub fn host_epoch(&self) -> Option<u64> {
+        match &self.state {
+            State::Attached { attachment, .. } => Some(attachment.epoch()),
+            _ => None,
+        }
+    }
+
     /// Whether the host's heartbeat moves; `None` when not attached.
     pub fn host(&self) -> Option<Liveness> {
         match &self.state {
@@ -192,7 +200,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
                 }
             }
             State::Attached { attachment, link } => {
-                if link.is_wedged(now) {
+                if link.is_wedged(now) || link.tx().fault().is_some() {
                     attachment.bye(&self.memory, CloseReason::GuestFault);
                     return Some(self.detached(CloseReason::GuestFault, now));
                 }
@@ -266,7 +274,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
         GuestEvent::Detached(reason)
     }
 
-    /// Sends a message and publishes it at once; returns its id. Never blocks.
+    /// Sends a message of one record and publishes it at once; returns its id. Never blocks.
     ///
     /// # Errors
     ///

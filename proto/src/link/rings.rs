@@ -1,6 +1,7 @@
 //! Both rings of one channel, and the messages in them.
 
 use super::envelope::{EnvelopeError, Kind, Status, Topic, decode, encode};
+use super::fragment::{FRAGMENT, Fragment};
 use crate::memory::Memory;
 use crate::ring::{Class, Consumer, Fault, Producer, PushError, Record};
 use crate::session::BEAT;
@@ -61,16 +62,20 @@ pub enum LinkError {
 /// What was received; borrows from the caller's buffer, which is private memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Received<'a> {
-    /// Message, request, response or pong; pings are answered before the caller sees them.
+    /// Any kind but ping: those are answered before the caller sees them.
     pub kind: Kind,
     /// The sender's number for it.
     pub id: u64,
-    /// Topic; empty on pongs and responses.
+    /// Topic; empty on everything but messages and requests.
     pub topic: &'a str,
     /// How a request went; only in responses.
     pub status: Status,
-    /// The payload.
+    /// The payload; of a fragment just its piece.
     pub payload: &'a [u8],
+    /// Where the piece belongs, in a fragment.
+    pub fragment: Option<Fragment>,
+    /// Position of the record in its ring.
+    pub position: u64,
     /// True when it may have been received before: by an earlier process that ended before it said it was done.
     pub redelivered: bool,
 }
@@ -175,21 +180,30 @@ impl<M: Memory> Link<M> {
         topic: Option<Topic<'_>>,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        let envelope = encode(id, topic, status);
+        let envelope = encode(id, topic, 0, status);
         let name = topic.map_or("", Topic::as_str);
-        match self.tx.push(kind.code(), class, &[&envelope, name.as_bytes(), payload]) {
+        let pushed = self.tx.push(kind.code(), class, &[&envelope, name.as_bytes(), payload]);
+        match self.count_sent(pushed, payload) {
+            Err(SendError::TooLarge { length, .. }) => {
+                Err(SendError::TooLarge { length, max: self.max_payload(name.len()) })
+            }
+            Err(full @ SendError::Full { .. }) => {
+                self.counters.full += 1;
+                Err(full)
+            }
+            other => other,
+        }
+    }
+
+    fn count_sent(&mut self, pushed: Result<u64, PushError>, payload: &[u8]) -> Result<(), SendError> {
+        match pushed {
             Ok(_) => {
                 self.counters.sent += 1;
                 self.counters.sent_bytes += payload.len() as u64;
                 Ok(())
             }
-            Err(PushError::Full { needed, free }) => {
-                self.counters.full += 1;
-                Err(SendError::Full { needed, free })
-            }
-            Err(PushError::TooLarge { .. }) => {
-                Err(SendError::TooLarge { length: payload.len(), max: self.max_payload(name.len()) })
-            }
+            Err(PushError::Full { needed, free }) => Err(SendError::Full { needed, free }),
+            Err(PushError::TooLarge { max, .. }) => Err(SendError::TooLarge { length: payload.len(), max }),
             Err(PushError::Fault(fault)) => Err(SendError::Fault(fault)),
         }
     }
@@ -231,6 +245,41 @@ impl<M: Memory> Link<M> {
     /// As [`send`](Self::send).
     pub fn ping(&mut self, id: u64, payload: &[u8]) -> Result<(), SendError> {
         self.push(Kind::Ping, Class::Control, id, Status::Ok, None, payload)
+    }
+
+    /// Largest piece of a message on a topic of `topic` bytes that fits one fragment.
+    pub fn max_piece(&self, topic: usize) -> usize {
+        self.tx.max_fragment().saturating_sub(super::ENVELOPE + FRAGMENT + topic)
+    }
+
+    /// Sends one piece of the message `id`, at most [`max_piece`](Self::max_piece) bytes of it. Only the first piece has a
+    /// topic. As [`send`](Self::send), but leaves more of the ring to others.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_piece(
+        &mut self,
+        fragment: &Fragment,
+        id: u64,
+        status: Status,
+        topic: Option<Topic<'_>>,
+        piece: &[u8],
+    ) -> Result<(), SendError> {
+        let envelope = encode(id, topic, fragment.of.code(), status);
+        let name = topic.map_or("", Topic::as_str);
+        let parts: [&[u8]; 4] = [&envelope, name.as_bytes(), &fragment.encode(), piece];
+        let pushed = self.tx.push(Kind::Fragment.code(), Class::Bulk, &parts);
+        self.count_sent(pushed, piece)
+    }
+
+    /// Says that a transfer of fragments is over, and how. As [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn end_transfer(&mut self, transfer: u64, how: u16) -> Result<(), SendError> {
+        self.push(Kind::End, Class::Control, transfer, Status::from_code(how), None, &[])
     }
 
     /// Publishes what was sent since the last flush.
@@ -283,16 +332,25 @@ impl<M: Memory> Link<M> {
     ) -> Result<Received<'a>, LinkError> {
         self.rx.copy_out(record, 0, buffer);
         let decoded = decode(kind, buffer)?;
+        let (fragment, payload) = match kind {
+            Kind::Fragment => {
+                let (fragment, piece) = Fragment::decode(&decoded)?;
+                (Some(fragment), piece)
+            }
+            _ => (None, decoded.payload),
+        };
         self.pending = true;
         self.counters.received += 1;
-        self.counters.received_bytes += decoded.payload.len() as u64;
+        self.counters.received_bytes += payload.len() as u64;
         self.counters.redelivered += u64::from(record.redelivered());
         Ok(Received {
             kind,
             id: decoded.id,
             topic: decoded.topic,
             status: decoded.status,
-            payload: decoded.payload,
+            payload,
+            fragment,
+            position: record.position(),
             redelivered: record.redelivered(),
         })
     }

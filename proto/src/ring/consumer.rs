@@ -25,6 +25,7 @@ pub struct Consumer<M> {
     /// Everything before it may have been handed over by a predecessor.
     redelivered_to: u64,
     window: u64,
+    held: bool,
     peeked: Option<Record>,
     fault: Option<Fault>,
 }
@@ -86,6 +87,7 @@ impl<M: Memory> Consumer<M> {
             seen,
             redelivered_to: seen,
             window,
+            held: false,
             peeked: None,
             fault: None,
         }
@@ -193,9 +195,10 @@ impl<M: Memory> Consumer<M> {
         self.offset = self.lane.advance(self.offset, span);
     }
 
-    /// Gives the space of all committed records back to the producer. Does nothing after a fault.
+    /// Gives the space of all committed records back to the producer. Does nothing after a fault, or while it is
+    /// [held back](Self::hold).
     pub fn release(&mut self) {
-        if self.head == self.position || self.fault.is_some() {
+        if self.head == self.position || self.held || self.fault.is_some() {
             return;
         }
         let Lane { memory, .. } = &self.lane;
@@ -211,10 +214,21 @@ impl<M: Memory> Consumer<M> {
         self.position
     }
 
+    /// Size of the ring in bytes.
+    pub fn capacity(&self) -> u64 {
+        self.lane.limits.capacity
+    }
+
     /// Sets how many committed bytes gather before their space is released by itself: at first an eighth of the ring.
     /// A crash delivers at most that much again, and the record in hand.
     pub fn set_release_window(&mut self, bytes: u64) {
         self.window = bytes;
+    }
+
+    /// Holds back the release of what is committed, or ends that: a crash delivers all of it again. Meanwhile the producer
+    /// gets no space, so whoever holds must not wait for it.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
     }
 
     /// Whether the producer claims to have published more while the next header is zero. For a moment that can be so

@@ -324,6 +324,11 @@ impl Attachment {
         &self.offer
     }
 
+    /// The host's epoch as last seen; 0 when it has left.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Whether the host's heartbeat moves.
     pub fn host(&self) -> Liveness {
         self.host

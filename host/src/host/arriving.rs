@@ -1,0 +1,167 @@
+//! What a host receives from its guests, and how it is done with that.
+
+use std::ops::ControlFlow;
+
+use ivring_proto::link::{Arrival, HostEnd, Outcome};
+use ivring_proto::session::Identity;
+
+use super::Host;
+use crate::Event;
+
+/// Records taken from one guest before the next one's turn.
+const TURN: usize = 64;
+
+impl Host {
+    /// The next event, if there is one now.
+    ///
+    /// A message returned here counts as done with at the next call for the same guest, or when [`ack`](Self::ack) says so;
+    /// until then a crash brings it back, marked.
+    pub fn poll(&mut self) -> Option<Event> {
+        let mut found = self.poll_sessions();
+        if found.is_none() {
+            self.receive(TURN, |guest, arrival| {
+                found = Some(arrival_event(*guest, arrival));
+                ControlFlow::Break(())
+            });
+        }
+        // A fault was found instead of a message.
+        found.or_else(|| self.queue.pop_front())
+    }
+
+    /// Hands what guests have sent to `take`, and returns how many records that took, at most `most`. Every guest gets its
+    /// turn. A message in fragments is handed over with its last one.
+    ///
+    /// What is handed over counts as done with when the next record of the same guest is looked for; until then a crash
+    /// brings it back, marked. `take` breaks off to have something done before that. Faults are told by
+    /// [`poll_sessions`](Self::poll_sessions).
+    pub fn receive(
+        &mut self,
+        most: usize,
+        mut take: impl FnMut(&Identity, Arrival<'_>) -> ControlFlow<()>,
+    ) -> usize {
+        let mut taken = 0;
+        let mut flow = ControlFlow::Continue(());
+        for _ in 0..self.ends.len() {
+            if taken >= most || self.lost || flow.is_break() {
+                break;
+            }
+            let (index, mut of_guest) = self.turn;
+            let (end, exchange, started) = (&mut self.ends[index], &mut self.exchanges[index], self.started);
+            let guest = end.channel().binding().map(|binding| binding.identity);
+            while let Some(guest) = &guest
+                && of_guest < TURN
+                && taken < most
+                && flow.is_continue()
+            {
+                exchange.ack();
+                match end.receive(&mut self.buffer) {
+                    Ok(Some(received)) => {
+                        if let Some(arrival) = exchange.take(received, || started.elapsed()) {
+                            flow = take(guest, arrival);
+                        }
+                    }
+                    Ok(None) => {
+                        exchange.is_drained();
+                        break;
+                    }
+                    Err(error) => {
+                        self.queue.push_back(Event::Fault { guest: *guest, error });
+                        break;
+                    }
+                }
+                taken += 1;
+                of_guest += 1;
+            }
+            let goes_on = (taken >= most || flow.is_break()) && of_guest < TURN;
+            self.turn = if goes_on { (index, of_guest) } else { ((index + 1) % self.ends.len(), 0) };
+        }
+        self.moved |= taken > 0;
+        taken
+    }
+
+    /// Says that all that was received from a guest is done with: none of it is delivered again. The next call that looks
+    /// for more from the same guest says so too.
+    pub fn ack(&mut self, guest: &Identity) {
+        let Some(index) = self.index_of(guest) else { return };
+        self.exchanges[index].ack();
+        if let Some(link) = self.ends[index].link() {
+            link.ack();
+            link.rx().release();
+        }
+    }
+
+    /// Holds back that what is received from guests is done with, until the batch is dropped: a crash before that brings
+    /// all of it back, marked. Meanwhile guests get no space in their rings, so a batch is not to be waited in.
+    pub fn batch(&mut self) -> Batch<'_> {
+        self.hold(true);
+        Batch { host: self }
+    }
+
+    fn hold(&mut self, held: bool) {
+        self.exchanges.iter_mut().for_each(|exchange| exchange.hold(held));
+        for link in self.ends.iter_mut().filter_map(HostEnd::link) {
+            link.rx().hold(held);
+        }
+    }
+}
+
+/// Received messages that are done with together; see [`Host::batch`]. It is the host itself meanwhile.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    host: &'a mut Host,
+}
+
+impl std::ops::Deref for Batch<'_> {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        self.host
+    }
+}
+
+impl std::ops::DerefMut for Batch<'_> {
+    fn deref_mut(&mut self) -> &mut Host {
+        self.host
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.host.hold(false);
+        for (end, exchange) in self.host.ends.iter_mut().zip(&mut self.host.exchanges) {
+            exchange.ack();
+            if let Some(link) = end.link() {
+                link.ack();
+                link.rx().release();
+            }
+        }
+    }
+}
+
+/// What arrived, as an event of its own.
+fn arrival_event(guest: Identity, arrival: Arrival<'_>) -> Event {
+    match arrival {
+        Arrival::Message { id, topic, payload, redelivered } => {
+            let (topic, payload) = (topic.into_owned(), payload.into_owned());
+            Event::Message { guest, topic, payload, id, redelivered }
+        }
+        Arrival::Request { id, topic, payload, redelivered } => {
+            let (topic, payload) = (topic.into_owned(), payload.into_owned());
+            Event::Request { guest, id, topic, payload, redelivered }
+        }
+        Arrival::Response { id, status, payload, round_trip } => {
+            Event::Response { guest, id, status, payload: payload.into_owned(), round_trip }
+        }
+        Arrival::Pong { id, round_trip } => Event::Pong { guest, id, round_trip },
+    }
+}
+
+/// What became of something that was sent, as an event.
+pub(super) fn outcome_event(guest: Identity, outcome: Outcome) -> Event {
+    match outcome {
+        Outcome::Delivered { id } => Event::Delivered { guest, id },
+        Outcome::Interrupted { id, kind } => Event::Interrupted { guest, id, kind },
+        Outcome::Declined { id, kind, why } => Event::Declined { guest, id, kind, why },
+        Outcome::Unanswered { id, why } => Event::Unanswered { guest, id, why },
+    }
+}

@@ -1,0 +1,206 @@
+//! Fragments of the peer, put together again.
+//!
+//! A sender's transfers do not interleave, so one at a time is being put together. What does not fit where the last piece
+//! ended is dropped and its sender told: a successor of a process that died in the middle finds such pieces in the ring.
+
+use std::collections::VecDeque;
+
+use super::budget::{Budget, Share};
+use super::incarnation::Incarnation;
+use super::outcome::Ending;
+use crate::link::{Fragment, Kind, Received, Status};
+
+/// The first memory taken for a message.
+const FIRST: usize = 64 << 10;
+/// Endings that wait to be told. A peer that keeps to its window of transfers never has more unread.
+const MOST_ENDINGS: usize = 2 * super::WINDOW;
+
+/// A message whose pieces have all come.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) kind: Kind,
+    pub(super) id: u64,
+    pub(super) status: Status,
+    pub(super) topic: String,
+    pub(super) payload: Vec<u8>,
+    /// Whether one of the pieces may have been received before.
+    pub(super) redelivered: bool,
+}
+
+#[derive(Debug)]
+struct Partial {
+    transfer: u64,
+    total: usize,
+    whole: Whole,
+    share: Share,
+}
+
+#[derive(Debug)]
+pub(super) struct Reassembly {
+    budget: Budget,
+    /// Longest message that is put together.
+    most: usize,
+    partial: Option<Partial>,
+    /// Whole, and handed over to a program that is not yet done with them.
+    in_hand: Vec<u64>,
+    /// It is done with what it has in hand all at once, later.
+    held: bool,
+    /// Its further pieces are dropped: it was ended already.
+    dropping: Option<u64>,
+    endings: VecDeque<(u64, Ending)>,
+    /// Pieces that belonged to nothing.
+    dropped: u64,
+}
+
+impl Reassembly {
+    pub(super) fn new(budget: Budget, most: usize) -> Self {
+        Reassembly {
+            budget,
+            most,
+            partial: None,
+            in_hand: Vec::new(),
+            held: false,
+            dropping: None,
+            endings: VecDeque::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Takes a piece; returns the message when that was the last one.
+    pub(super) fn take(&mut self, received: &Received<'_>, fragment: &Fragment) -> Option<Whole> {
+        let Fragment { transfer, offset, .. } = *fragment;
+        if offset == 0 {
+            self.begin(received, fragment);
+        }
+        let fits = |partial: &Partial| {
+            partial.transfer == transfer
+                && partial.whole.payload.len() as u64 == offset
+                && partial.total as u64 == fragment.total
+        };
+        if !self.partial.as_ref().is_some_and(fits) {
+            self.dropped += 1;
+            self.give_up(transfer, Ending::Interrupted);
+            return None;
+        }
+        let partial = self.partial.as_mut()?;
+        partial.whole.redelivered |= received.redelivered;
+        if !partial.append(received.payload) {
+            self.give_up(transfer, Ending::NoMemory);
+            return None;
+        }
+        if partial.whole.payload.len() < partial.total {
+            return None;
+        }
+        self.in_hand.push(transfer);
+        // The share goes back here: from now on the bytes are the program's own.
+        self.partial.take().map(|partial| partial.whole)
+    }
+
+    fn begin(&mut self, received: &Received<'_>, fragment: &Fragment) {
+        if let Some(left) = self.partial.take() {
+            // Its sender began another without an end: it is a new incarnation, or it is wrong.
+            self.end(left.transfer, Ending::Interrupted);
+        }
+        let Some(total) = usize::try_from(fragment.total).ok().filter(|total| *total <= self.most) else {
+            self.give_up(fragment.transfer, Ending::TooLarge);
+            return;
+        };
+        self.dropping = None;
+        let whole = Whole {
+            kind: fragment.of,
+            id: received.id,
+            status: received.status,
+            topic: received.topic.to_owned(),
+            payload: Vec::new(),
+            redelivered: false,
+        };
+        self.partial =
+            Some(Partial { transfer: fragment.transfer, total, whole, share: self.budget.share() });
+    }
+
+    /// Drops what has come of a transfer and what comes, and has its sender told once.
+    fn give_up(&mut self, transfer: u64, ending: Ending) {
+        if self.partial.as_ref().is_some_and(|partial| partial.transfer == transfer) {
+            self.partial = None;
+        }
+        if self.dropping != Some(transfer) {
+            self.dropping = Some(transfer);
+            self.end(transfer, ending);
+        }
+    }
+
+    /// The program is done with what it has in hand.
+    pub(super) fn ack(&mut self) {
+        while !self.held
+            && let Some(transfer) = self.in_hand.pop()
+        {
+            self.end(transfer, Ending::Delivered);
+        }
+    }
+
+    /// Holds [`ack`](Self::ack) back, or ends that.
+    pub(super) fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// Has the peer told how a transfer ended.
+    pub(super) fn end(&mut self, transfer: u64, ending: Ending) {
+        if self.endings.len() == MOST_ENDINGS {
+            // Only a peer that ignores its window gets here; it will not read this one either.
+            self.endings.pop_front();
+        }
+        self.endings.push_back((transfer, ending));
+    }
+
+    /// The next ending to tell.
+    pub(super) fn ending(&self) -> Option<(u64, Ending)> {
+        self.endings.front().copied()
+    }
+
+    /// The peer was told.
+    pub(super) fn told(&mut self) {
+        self.endings.pop_front();
+    }
+
+    /// The sender gives the transfer up.
+    pub(super) fn abandoned(&mut self, transfer: u64) {
+        self.partial.take_if(|partial| partial.transfer == transfer);
+    }
+
+    /// Drops what an incarnation of the peer began that is not `peer`.
+    pub(super) fn keep_only(&mut self, peer: Incarnation) {
+        self.partial.take_if(|partial| !peer.began(partial.transfer));
+    }
+
+    /// Forgets everything: the session is over.
+    pub(super) fn clear(&mut self) {
+        self.partial = None;
+        self.in_hand.clear();
+        self.dropping = None;
+        self.endings.clear();
+    }
+
+    /// Pieces that belonged to nothing.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+impl Partial {
+    /// Appends a piece if there is memory for it. Takes twice as much each time, and never more than what has come twice
+    /// over: a sender that promises much and sends little holds little.
+    fn append(&mut self, piece: &[u8]) -> bool {
+        let Partial { total, whole, share, .. } = self;
+        let payload = &mut whole.payload;
+        let needed = payload.len() + piece.len();
+        if needed > payload.capacity() {
+            let capacity = needed.max(2 * payload.capacity()).max(FIRST).min(*total);
+            let more = capacity - payload.len();
+            if !share.grow(capacity - payload.capacity()) || payload.try_reserve_exact(more).is_err() {
+                return false;
+            }
+        }
+        payload.extend_from_slice(piece);
+        true
+    }
+}
