@@ -29,6 +29,7 @@ mod initramfs;
 mod keeper;
 mod lab;
 mod logs;
+pub mod old_peer;
 mod packages;
 mod prerequisites;
 mod process;
