@@ -15,6 +15,8 @@ mod notify;
 mod options;
 mod regions;
 mod serve;
+#[cfg(test)]
+mod shipped;
 mod signals;
 
 use std::path::Path;

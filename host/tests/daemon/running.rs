@@ -52,6 +52,10 @@ impl Daemon {
     fn command(place: &Place, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ivringd"));
         command.arg("--socket").arg(place.socket()).args(arguments).stdin(Stdio::null());
+        if !arguments.contains(&"--config") {
+            // This machine's own configuration is none of the test's.
+            command.args(["--config", "/dev/null"]);
+        }
         command
     }
 
