@@ -78,8 +78,8 @@ impl Writer {
         Ok(head)
     }
 
-    /// Publishes one record; its position.
-    pub(super) fn push(&mut self, kind: u8, payload: &[u8]) -> Result<u64, Error> {
+    /// Publishes one record, if there is room for it; its position.
+    pub(super) fn push(&mut self, kind: u8, payload: &[u8]) -> Result<Option<u64>, Error> {
         let length = 8 + payload.len() as u64;
         let span = length.next_multiple_of(8);
         let room = self.ring.room(self.position);
@@ -89,7 +89,7 @@ impl Writer {
         }
         let used = self.position - self.head()?;
         if padding + span + 8 > self.ring.capacity - used {
-            return Err(wrong(format!("no room for {span} bytes")));
+            return Ok(None);
         }
         let map = &self.ring.map;
         if !self.proved && map.load(self.ring.at(self.position)) != 0 {
@@ -108,7 +108,7 @@ impl Writer {
         map.store_release(self.ring.at(first), shown);
         map.store_release(self.ring.producer, behind);
         self.position = behind;
-        Ok(record)
+        Ok(Some(record))
     }
 }
 
