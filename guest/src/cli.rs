@@ -11,6 +11,7 @@ use ivring_proto::control::Service;
 use ivring_proto::wait::Profile;
 use uuid::Uuid;
 
+mod install;
 mod listen;
 mod pci;
 mod request;
@@ -50,6 +51,8 @@ enum Command {
     Request(Request),
     Listen(Listen),
     Pci(Pci),
+    Install(Install),
+    Uninstall(Uninstall),
 }
 
 /// Join the host and stay: answer its pings, echoes and questions, pass messages on.
@@ -238,6 +241,60 @@ struct Pci {
     machine: Machine,
 }
 
+/// Make this program a service that starts at boot, and start it.
+///
+/// Copies the program to PREFIX/bin and writes a unit for systemd, or a line of /etc/inittab for the init of sysvinit or
+/// busybox. What is so already stays; a newer program takes the place of an older one. With --root it changes the files
+/// of a mounted system, and runs nothing. Exits 3 when it knows no init system here, and 6 when no agent answers yet.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring-agent install
+  ivring-agent install --dry-run
+  ivring-agent install --root /mnt                  into an image mounted there
+  ivring-agent install --root / --prefix /usr       from within a chroot or a container build")]
+struct Install {
+    /// Copy the program to DIR/bin.
+    #[arg(long, value_name = "DIR", default_value = "/usr/local")]
+    prefix: PathBuf,
+
+    /// Don't start it now, only at the next boot.
+    #[arg(long)]
+    no_start: bool,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Stop the service and remove what `install` has made.
+///
+/// Files of the same names that `install` did not make are left, and named.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring-agent uninstall
+  ivring-agent uninstall --root /mnt --dry-run")]
+struct Uninstall {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Where to install, and what to tell about it.
+#[derive(Debug, Args)]
+struct Place {
+    /// Change the system whose files are below DIR, and run nothing [default: this system, running].
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+
+    /// Only tell what would be changed.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print a JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Debug, Args)]
 struct Socket {
     /// Control socket of the agent [default: /run/ivring-agent/control.sock, below $XDG_RUNTIME_DIR if not root].
@@ -276,6 +333,8 @@ pub fn main() -> ExitCode {
         Command::Request(options) => request::request(options),
         Command::Listen(options) => listen::listen(options),
         Command::Pci(options) => pci::list(&options.machine.root, options.json),
+        Command::Install(options) => install::install(options),
+        Command::Uninstall(options) => install::uninstall(options),
     })
 }
 
@@ -313,6 +372,6 @@ mod tests {
             }
             parsed += 1;
         }
-        assert!(parsed >= 14, "only {parsed} examples were found");
+        assert!(parsed >= 20, "only {parsed} examples were found");
     }
 }

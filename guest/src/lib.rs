@@ -8,6 +8,7 @@
 //! | [`machine`] | who this guest is: UUID, boot id, name |
 //! | [`cli`] | the program `ivring-agent`: its commands |
 //! | `agent` | what `ivring-agent run` does |
+//! | `install` | the agent as a service of a machine |
 //!
 //! A program of one's own starts with [`Guest`].
 
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod discover;
 mod event;
 mod guest;
+mod install;
 pub mod machine;
 mod options;
 pub mod pci;
