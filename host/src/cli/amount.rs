@@ -6,7 +6,10 @@ use std::time::Duration;
 pub(super) fn bytes(count: u64) -> String {
     // Good to three digits, which is all that is shown.
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let mut number = count as f64;
+    scaled(count as f64)
+}
+
+fn scaled(mut number: f64) -> String {
     let mut unit = "B";
     for larger in ["KiB", "MiB", "GiB", "TiB"] {
         if number < 1024.0 {
@@ -17,6 +20,17 @@ pub(super) fn bytes(count: u64) -> String {
     }
     let digits = usize::from(unit != "B" && number < 100.0 && number.fract() != 0.0);
     format!("{number:.digits$} {unit}")
+}
+
+/// Bytes in a second, three digits or so: `1.5 KiB/s`.
+pub(super) fn rate_of_bytes(rate: f64) -> String {
+    scaled(rate) + "/s"
+}
+
+/// How often something happens in a second: `0`, `0.3`, `9.5` or `1200`.
+pub(super) fn rate(rate: f64) -> String {
+    let digits = usize::from(rate < 10.0 && rate.fract() != 0.0);
+    format!("{rate:.digits$}")
 }
 
 /// A time from nanoseconds to hours, three digits or so.
@@ -48,6 +62,15 @@ mod tests {
         ] {
             assert_eq!(bytes(count), text);
         }
+    }
+
+    #[test]
+    fn rates_have_a_digit_behind_the_point_where_it_counts() {
+        for (number, text) in [(0.0, "0"), (0.333, "0.3"), (2.0, "2"), (9.5, "9.5"), (1234.4, "1234")] {
+            assert_eq!(rate(number), text);
+        }
+        assert_eq!(rate_of_bytes(0.4), "0 B/s");
+        assert_eq!(rate_of_bytes(1536.0), "1.5 KiB/s");
     }
 
     #[test]

@@ -1,9 +1,16 @@
 //! `ivring ls`.
 
+mod rates;
+mod round;
+mod screen;
+mod stop;
+mod watch;
+
 use std::time::Duration;
 
 use ivring_proto::console::{Endpoint, Failure, Output, shown};
 use ivring_proto::control::Request;
+use ivring_proto::link::Counters;
 
 use super::amount::{bytes, time};
 use super::options::Ls;
@@ -23,8 +30,20 @@ const COLUMNS: [(&str, Align); 10] = [
     ("", Align::Right),
 ];
 
-/// Lists the guests of the running daemon.
+/// What went wrong, by the name of its column: shown where it happened to anybody at all.
+type Trouble = (&'static str, fn(&Counters) -> u64);
+
+const TROUBLES: [Trouble; 3] = [
+    ("FULL", |counters| counters.full),
+    ("DROPPED", |counters| counters.pings_dropped.saturating_add(counters.unknown)),
+    ("AGAIN", |counters| counters.redelivered),
+];
+
+/// Lists the guests of the running daemon, once or over and over.
 pub(super) fn list(ls: &Ls, daemon: &Endpoint, out: &mut Output) -> Result<(), Failure> {
+    if let Some(interval) = ls.watch {
+        return watch::watch(interval, ls.region.name.as_deref(), daemon, out);
+    }
     let (response, _) = daemon.connect()?.call(&Request::List, &[])?;
     let mut list: Guests = daemon.payload(&response)?;
     list.guests.retain(|guest| ls.region.name.as_ref().is_none_or(|region| *region == guest.region));
@@ -34,29 +53,50 @@ pub(super) fn list(ls: &Ls, daemon: &Endpoint, out: &mut Output) -> Result<(), F
     if list.guests.is_empty() {
         tracing::info!("no guest has attached yet");
     }
-    for line in table(&COLUMNS, &list.guests.iter().map(row).collect::<Vec<_>>()) {
+    let troubles = troubles(list.guests.iter());
+    let columns: Vec<_> = COLUMNS.into_iter().chain(trouble_columns(&troubles)).collect();
+    let rows: Vec<_> = list.guests.iter().map(|guest| row(guest, &troubles)).collect();
+    for line in table(&columns, &rows) {
         out.line(line)?;
     }
     Ok(())
 }
 
-fn row(guest: &Guest) -> Vec<String> {
-    let state = match (guest.state, &guest.reason) {
-        (State::Stale, _) => format!("silent for {}", time(Duration::from_millis(guest.silent_ms))),
-        (State::Closed, Some(reason)) => format!("closed: {reason}"),
-        (state, _) => state.name().to_owned(),
-    };
+/// The troubles that any of these guests had.
+fn troubles<'a>(guests: impl Iterator<Item = &'a Guest> + Clone) -> Vec<Trouble> {
+    TROUBLES.into_iter().filter(|(_, count)| guests.clone().any(|guest| count(&guest.counters) > 0)).collect()
+}
+
+fn trouble_columns(troubles: &[Trouble]) -> impl Iterator<Item = (&'static str, Align)> {
+    troubles.iter().map(|(name, _)| (*name, Align::Right))
+}
+
+fn trouble_cells(guest: &Guest, troubles: &[Trouble]) -> impl Iterator<Item = String> {
+    troubles.iter().map(|(_, count)| count(&guest.counters).to_string())
+}
+
+fn row(guest: &Guest, troubles: &[Trouble]) -> Vec<String> {
     let counters = &guest.counters;
-    vec![
+    let cells = [
         shown(&guest.who.name),
         guest.who.uuid.clone(),
-        guest.who.port.clone(),
-        guest.region.clone(),
+        shown(&guest.who.port),
+        shown(&guest.region),
         guest.channel.to_string(),
-        state,
+        state(guest),
         counters.received.to_string(),
         bytes(counters.received_bytes),
         counters.sent.to_string(),
         bytes(counters.sent_bytes),
-    ]
+    ];
+    cells.into_iter().chain(trouble_cells(guest, troubles)).collect()
+}
+
+/// The state of a guest's session and, where there is more to say, since when or why.
+fn state(guest: &Guest) -> String {
+    match (guest.state, &guest.reason) {
+        (State::Stale, _) => format!("silent for {}", time(Duration::from_millis(guest.silent_ms))),
+        (State::Closed, Some(reason)) => format!("closed: {}", shown(reason)),
+        (state, _) => state.name().to_owned(),
+    }
 }

@@ -52,13 +52,26 @@ pub(super) enum Command {
 }
 
 /// List the guests of every region, with their state and counters.
+///
+/// Columns that would be empty are left out: FULL counts tries to send that found the guest's ring full, DROPPED what came
+/// from the guest and was left out, AGAIN what a restarted daemon received once more.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ivring ls
   ivring ls --region fg_i3
+  ivring ls --watch                                  rates and round trips, drawn anew every second
+  ivring ls --watch 10 --json | tee -a load.jsonl    one object each ten seconds
   ivring ls --json | jq -r '.guests[] | select(.state == \"attached\") | .name'")]
 pub(super) struct Ls {
+    /// Go on, every SECONDS, with rates and round trips, until Ctrl-C [default: 1].
+    ///
+    /// A terminal is drawn anew each time. Elsewhere each round is a table of its own, with --json an object a line. A
+    /// daemon that ends is waited for. `-` stands where nothing is known: for rates in the first round, for a round trip
+    /// when the guest did not answer within half the time, at most half a second.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = parse_interval)]
+    pub(super) watch: Option<Duration>,
+
     #[command(flatten)]
     pub(super) region: Region,
 }
@@ -244,6 +257,17 @@ pub(super) struct Region {
     pub(super) name: Option<String>,
 }
 
+/// Time between two rounds.
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_seconds(text)?;
+    // Faster than that nobody reads, and the daemon has better things to do.
+    if interval < Duration::from_millis(100) {
+        Err("write 0.1 seconds or more".to_owned())
+    } else {
+        Ok(interval)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_examples_in_the_help_parse() {
-        assert_they_parse::<Options>(27);
+        assert_they_parse::<Options>(29);
     }
 
     #[test]
@@ -268,5 +292,20 @@ mod tests {
         let options = Options::try_parse_from(["ivring", "--json", "send", "web1", "t", "-"]).unwrap();
         let Command::Send(send) = options.command else { panic!("{options:?}") };
         assert_eq!((send.text.as_deref(), options.json), (Some("-"), true));
+    }
+
+    #[test]
+    fn watching_has_an_interval() {
+        let watch =
+            |arguments: &[&str]| match Options::try_parse_from([&["ivring", "ls"], arguments].concat()) {
+                Ok(Options { command: Command::Ls(ls), .. }) => Ok(ls.watch),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => Err(error.exit_code()),
+            };
+        assert_eq!(watch(&[]), Ok(None));
+        assert_eq!(watch(&["--watch"]), Ok(Some(Duration::from_secs(1))));
+        assert_eq!(watch(&["--watch", "--region", "r"]), Ok(Some(Duration::from_secs(1))));
+        assert_eq!(watch(&["--watch", "0.1"]), Ok(Some(Duration::from_millis(100))));
+        assert_eq!((watch(&["--watch", "0"]), watch(&["--watch", "soon"])), (Err(2), Err(2)));
     }
 }

@@ -1,14 +1,16 @@
-//! `ivring listen`, while it runs.
+//! `ivring listen` and other commands that print, while they run.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::running::{Daemon, LIMIT};
 
-/// A command that listens, ended when dropped.
+/// A command that prints, ended when dropped.
 pub struct Listening {
     child: Child,
     output: Option<BufReader<ChildStdout>>,
@@ -18,15 +20,18 @@ impl Daemon {
     /// Starts `ivring listen` and waits until the daemon knows that it listens.
     pub fn listen(&self, arguments: &[&str]) -> Listening {
         let before = self.listeners();
-        let mut command = self.ivring(&[&["listen"], arguments].concat());
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("ivring starts");
-        let output = Some(BufReader::new(child.stdout.take().expect("a pipe")));
+        let listening = self.begin(&[&["listen"], arguments].concat());
         let deadline = Instant::now() + LIMIT;
         while self.listeners() == before {
             assert!(Instant::now() < deadline, "it does not listen");
             std::thread::sleep(Duration::from_millis(5));
         }
-        Listening { child, output }
+        listening
+    }
+
+    /// Starts a command whose output is read while it runs.
+    pub fn begin(&self, arguments: &[&str]) -> Listening {
+        self.ivring(arguments).stdout(Stdio::piped()).spawn().expect("ivring starts").into()
     }
 
     fn listeners(&self) -> u64 {
@@ -34,7 +39,22 @@ impl Daemon {
     }
 }
 
+impl From<Child> for Listening {
+    /// A command that was started with a pipe for its output.
+    fn from(mut child: Child) -> Self {
+        let output = Some(BufReader::new(child.stdout.take().expect("a pipe")));
+        Listening { child, output }
+    }
+}
+
 impl Listening {
+    /// What it said on its other output, a pipe, until its end.
+    pub fn errors(&mut self) -> String {
+        let mut text = String::new();
+        self.child.stderr.take().expect("a pipe").read_to_string(&mut text).expect("text");
+        text
+    }
+
     /// The next line it prints.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
@@ -50,6 +70,11 @@ impl Listening {
     /// Stops to read what it prints.
     pub fn close_output(&mut self) {
         self.output = None;
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        kill(pid, signal).expect("it runs");
     }
 
     pub fn has_not_ended(&mut self) -> bool {

@@ -12,3 +12,4 @@ mod refusals;
 mod regions;
 mod requests;
 mod running;
+mod watch;
