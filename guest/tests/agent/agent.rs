@@ -47,7 +47,8 @@ impl Place {
     /// `ivring-agent run`, as the guest number `id`.
     pub fn run(&self, id: u64, more: &[&str]) -> Command {
         let mut command = Self::program();
-        command.arg("run").arg("--region").arg(self.region());
+        // This machine's own configuration is none of the test's.
+        command.args(["run", "--config", "/dev/null", "--region"]).arg(self.region());
         command.arg("--id").arg(uuid(id)).args(["--name", &format!("guest{id}")]).args(more);
         command.arg("--socket").arg(if id == 1 { self.socket() } else { self.path().join(id.to_string()) });
         command

@@ -41,7 +41,7 @@ fn finds_a_device_that_is_plugged_in_later() {
     machine.write("proc/sys/kernel/random/boot_id", "36b05040-ff12-4dcc-b108-967183781a75\n");
     machine.write("sys/class/dmi/id/product_uuid", &uuid(7));
     machine.write("proc/sys/kernel/hostname", "web1\n");
-    let mut command = place.command(&["run"]);
+    let mut command = place.command(&["run", "--config", "/dev/null"]);
     command.arg("--root").arg(machine.root());
     let mut agent = Agent::start(command);
     agent.line_with("waiting: none of the 0 PCI devices is ivshmem (1af4:1110)");

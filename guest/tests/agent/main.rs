@@ -4,6 +4,7 @@
 
 mod agent;
 mod commands;
+mod configuration;
 mod control;
 mod ends;
 #[allow(dead_code, reason = "the other tests use all of it")]

@@ -45,7 +45,8 @@ impl Daemon {
         let socket = lab.folder().join("ivringd.sock");
         let mut command = Command::new(ivringd);
         command.args(["--region", region.name(), "--size", &region.size().to_string()]);
-        command.arg("--socket").arg(&socket);
+        // This machine's own configuration is none of the demo's.
+        command.args(["--config", "/dev/null", "--socket"]).arg(&socket);
         let mut daemon = Self { process: lab.spawn("ivringd", command)?, socket };
         let deadline = Instant::now() + LIMIT;
         loop {

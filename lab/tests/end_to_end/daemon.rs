@@ -41,7 +41,9 @@ impl<'a> Daemon<'a> {
     pub fn start(lab: &'a Lab, arguments: &[&str]) -> Self {
         let socket = lab.folder().join("ivringd");
         let mut all: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        all.extend(["--socket".to_owned(), socket.display().to_string()]);
+        // This machine's own configuration is none of the test's.
+        all.extend(["--config", "/dev/null", "--socket"].map(str::to_owned));
+        all.push(socket.display().to_string());
         let process = Self::spawn(lab, &all);
         let daemon = Self { lab, arguments: all, socket, process };
         daemon.wait_until_it_answers();
