@@ -76,6 +76,8 @@ pub struct Host {
     ladder: Ladder,
     /// Whether something was received or sent since that was last asked for.
     moved: bool,
+    /// Whether something may wait for room on any channel.
+    sending: bool,
     lost: bool,
 }
 
@@ -129,6 +131,7 @@ impl Host {
             turn: (0, 0),
             ladder: Ladder::new(options.profile),
             moved: false,
+            sending: false,
             lost: false,
             region,
         };
@@ -182,9 +185,7 @@ impl Host {
     /// The next event of a session or of the region, if there is one now: everything but what guests send. Together with
     /// [`receive`](Self::receive) it does what [`poll`](Self::poll) does, for a loop that is in a hurry.
     pub fn poll_sessions(&mut self) -> Option<Event> {
-        if !self.lost {
-            self.pump();
-        }
+        self.pump();
         // With events still to be told, more of them can wait: what guests do must not fill this process's memory.
         if self.queue.is_empty() && !self.lost {
             let now = self.started.elapsed();
@@ -198,10 +199,14 @@ impl Host {
 
     /// Sends what waits for room: messages in fragments.
     fn pump(&mut self) {
+        if self.lost || !std::mem::take(&mut self.sending) {
+            return;
+        }
         for (end, exchange) in self.ends.iter_mut().zip(&mut self.exchanges) {
             if exchange.is_sending() {
                 // What goes wrong closes the session, and that is told.
                 self.moved |= end.send_with(|link| exchange.pump(link)).unwrap_or(false);
+                self.sending |= exchange.is_sending();
             }
         }
     }
@@ -336,6 +341,7 @@ impl Host {
                 self.sight_is_due = true;
                 if resumed {
                     self.exchanges[index].peer_was_replaced();
+                    self.sending = true;
                 }
                 self.begin_exchange(index);
                 Event::Attached {

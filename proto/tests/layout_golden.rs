@@ -9,7 +9,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use ivring_proto::layout::{Geometry, Superblock, VersionRange};
-use ivring_proto::link::{GuestEnd, GuestOptions, HostEnd, Link, Topic, format_region};
+use ivring_proto::link::{
+    Fragment, GuestEnd, GuestOptions, HostEnd, Kind, Link, Status, Topic, format_region,
+};
 use ivring_proto::memory::{HeapMemory, Memory};
 use ivring_proto::session::{
     Answer, HostPulse, Identity, JoinRequest, Port, Refusal, Text, Uuid, write_answer, write_request,
@@ -74,16 +76,15 @@ fn a_request_and_its_refusal() {
     compare("refused.txt", &dump(&memory));
 }
 
-#[test]
-fn a_session_with_a_message_each_way() {
-    let (memory, geometry) = region();
+/// An attached guest and its host.
+fn session(memory: &HeapMemory, geometry: &Geometry) -> (GuestEnd<HeapMemory>, HostEnd<HeapMemory>) {
     let now = Duration::from_secs(1);
     // "Random" words, each different and easy to find.
     let (mut host_words, mut guest_words) = (0x1000..0x2000, 0x2000..0x3000);
     let mut host_dice = || host_words.next().unwrap();
     let mut guest_dice = || guest_words.next().unwrap();
-    HostPulse::start(&memory, &geometry, now, &mut host_dice);
-    let mut host = HostEnd::recover(memory.clone(), &geometry, 1, now, STALE, None).unwrap();
+    HostPulse::start(memory, geometry, now, &mut host_dice);
+    let mut host = HostEnd::recover(memory.clone(), geometry, 1, now, STALE, None).unwrap();
     let JoinRequest { identity, boot, name, .. } = request();
     let options = GuestOptions { identity, boot, name, stale_after: STALE };
     let mut guest = GuestEnd::new(memory.clone(), options);
@@ -93,6 +94,13 @@ fn a_session_with_a_message_each_way() {
     assert_eq!(host.poll(now, &mut host_dice), None);
     guest.poll(now, &mut guest_dice).expect("attached");
     host.poll(now, &mut host_dice).expect("attached");
+    (guest, host)
+}
+
+#[test]
+fn a_session_with_a_message_each_way() {
+    let (memory, geometry) = region();
+    let (mut guest, mut host) = session(&memory, &geometry);
     guest.send(Topic::new("up").unwrap(), b"from guest").unwrap();
     let send = |link: &mut Link<HeapMemory>| {
         link.send(Topic::new("down").unwrap(), b"from host")?;
@@ -103,4 +111,26 @@ fn a_session_with_a_message_each_way() {
     let mut buffer = vec![0; 8192];
     assert_eq!(host.receive(&mut buffer).unwrap().expect("a message").payload, b"from guest");
     compare("session.txt", &dump(&memory));
+}
+
+#[test]
+fn a_session_with_two_fragments_and_their_end() {
+    let (memory, geometry) = region();
+    let (mut guest, mut host) = session(&memory, &geometry);
+    let link = guest.link().expect("attached");
+    let first = Fragment { transfer: 1 << 63 | 0xe0, total: 11, offset: 0, of: Kind::Request };
+    link.send_piece(&first, 0xf0, Status::Ok, Some(Topic::new("up").unwrap()), b"first ").unwrap();
+    let second = Fragment { offset: 6, ..first };
+    link.send_piece(&second, 0xf0, Status::Ok, None, b"again").unwrap();
+    link.flush();
+    let end = |link: &mut Link<HeapMemory>| {
+        link.end_transfer(first.transfer, 0)?;
+        link.flush();
+        Ok(())
+    };
+    host.send_with(end).unwrap();
+    let mut buffer = vec![0; 8192];
+    assert_eq!(host.receive(&mut buffer).unwrap().expect("a piece").fragment, Some(first));
+    assert_eq!(host.receive(&mut buffer).unwrap().expect("a piece").payload, b"again");
+    compare("fragments.txt", &dump(&memory));
 }

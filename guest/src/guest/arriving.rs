@@ -58,6 +58,8 @@ impl Guest {
             }
         }
         self.take_outcomes();
+        // What was said to be done with is told before anybody waits.
+        self.pump();
         None
     }
 

@@ -221,6 +221,8 @@ fn serve(path: &Path, jobs: &Receiver<Job>, tell: &Sender<Heard>) {
                     Kind::Message => Heard::Message { topic, payload, redelivered },
                     Kind::Response => Heard::Response { id, status, payload },
                     Kind::Pong | Kind::Ping => Heard::Pong { id },
+                    // This host sends nothing in fragments, and takes nothing.
+                    Kind::Fragment | Kind::End => continue,
                     Kind::Request => {
                         let status = if topic == "double" { Status::Ok } else { Status::NoHandler };
                         let answer = [&payload[..], &payload[..]].concat();

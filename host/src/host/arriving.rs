@@ -72,10 +72,13 @@ impl Host {
                 taken += 1;
                 of_guest += 1;
             }
+            self.sending |= exchange.is_sending();
             let goes_on = (taken >= most || flow.is_break()) && of_guest < TURN;
             self.turn = if goes_on { (index, of_guest) } else { ((index + 1) % self.ends.len(), 0) };
         }
         self.moved |= taken > 0;
+        // What was said to be done with is told before anybody waits.
+        self.pump();
         taken
     }
 
@@ -84,6 +87,7 @@ impl Host {
     pub fn ack(&mut self, guest: &Identity) {
         let Some(index) = self.index_of(guest) else { return };
         self.exchanges[index].ack();
+        self.sending = true;
         if let Some(link) = self.ends[index].link() {
             link.ack();
             link.rx().release();
@@ -128,6 +132,7 @@ impl std::ops::DerefMut for Batch<'_> {
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
         self.host.hold(false);
+        self.host.sending = true;
         for (end, exchange) in self.host.ends.iter_mut().zip(&mut self.host.exchanges) {
             exchange.ack();
             if let Some(link) = end.link() {

@@ -31,7 +31,9 @@ impl Host {
         }
         let index = self.index_of(guest).ok_or(SendError::NotAttached)?;
         let exchange = &mut self.exchanges[index];
-        self.ends[index].send_with(|link| send(exchange, link))
+        let result = self.ends[index].send_with(|link| send(exchange, link));
+        self.sending |= exchange.is_sending();
+        result
     }
 
     /// Sends a message and publishes it at once; returns its id. Never blocks.
