@@ -171,17 +171,21 @@ fn switch_decoding_on(
     }
 
     // The kernel's own way first: it also wakes the device. It does nothing for a device that counts as enabled
-    // already, hence the register afterwards.
+    // already, and takes CAP_SYS_ADMIN (enable_store() in drivers/pci/pci-sysfs.c), which a service need not have: the
+    // register afterwards takes no more than the file's owner.
     let enable = device.directory().join("enable");
     let write = |path: &Path, at: u64, bytes: &[u8]| {
         OpenOptions::new().write(true).open(path)?.write_all_at(bytes, at)
     };
-    write(&enable, 0, b"1").map_err(|source| refused(&enable, source))?;
+    let enabled = write(&enable, 0, b"1");
     let mut now = command()?;
     if !decodes(now) {
-        write(&path, COMMAND, &(now | MEMORY_SPACE).to_le_bytes())
-            .map_err(|source| refused(&path, source))?;
+        let written = write(&path, COMMAND, &(now | MEMORY_SPACE).to_le_bytes());
+        written.map_err(|source| refused(&path, source))?;
         now = command()?;
+    }
+    if let (Err(source), false) = (enabled, decodes(now)) {
+        return Err(refused(&enable, source));
     }
     if !decodes(now) {
         return Err(BarError::DecodeOff { device: device.address(), path, command: now });

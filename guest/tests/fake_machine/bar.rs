@@ -42,6 +42,22 @@ fn switches_memory_decoding_on() {
 }
 
 #[test]
+fn switches_memory_decoding_on_without_the_right_to_enable_the_device() {
+    let (machine, device) = machine();
+    device.config(0x0501);
+    device.remove("enable");
+    // Every write fails, for root too.
+    symlink("/dev/full", device.path("enable")).unwrap();
+    map_first(&machine).unwrap();
+    assert_eq!(device.command(), 0x0503);
+
+    device.remove("config");
+    symlink("/dev/zero", device.path("config")).unwrap();
+    let error = map_first(&machine).unwrap_err().to_string();
+    assert!(error.contains("/enable: No space left"), "the first failure is told: {error}");
+}
+
+#[test]
 fn says_when_decoding_stays_off() {
     let (machine, device) = machine();
     device.remove("config");
