@@ -216,6 +216,8 @@ fn run(mut guest: GuestEnd<MappedFile>, orders: &Receiver<Order>, sees: &Sender<
             }
             Kind::Response => tell(Seen::Response { id, status, payload }),
             Kind::Pong | Kind::Ping => tell(Seen::Pong(id)),
+            // It puts nothing together, and so never says that it has it.
+            Kind::Fragment | Kind::End => {}
         }
     }
 }
