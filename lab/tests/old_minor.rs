@@ -343,7 +343,7 @@ fn a_new_program_and_an_old_host_understand_each_other() {
         ..Options::default()
     })
     .expect("it joins");
-    let mut wait = |guest: &mut Guest, wanted: fn(&Event) -> bool| {
+    let wait = |guest: &mut Guest, wanted: fn(&Event) -> bool| {
         wait_for("an event", || guest.wait(Duration::from_millis(10)).filter(wanted))
     };
     wait(&mut guest, |event| matches!(event, Event::Attached { .. }));
@@ -384,9 +384,17 @@ fn a_new_daemon_goes_on_where_an_old_one_ended() {
     assert_message(&mut guest, "greeting", b"hello");
     daemon.done(&["ping", "old", "--count", "100", "--interval", "0", "--bytes", "4000"]);
 
-    // The region's superblock is still that of 1.0.
+    daemon.refuses(&["send", "old", "big"], largest(&region, TO_GUEST, "big") + 1);
+    daemon.done(&["send", "old", "greeting", "still there"]);
+    assert_message(&mut guest, "greeting", b"still there");
+
+    // Newcomers of both versions, in the region that was formatted as 1.0.
     let agent = Server::agent(&lab, &region);
     daemon.guest("new", "attached");
     daemon.done(&["ping", "new", "--count", "1"]);
     assert_eq!(agent.done(&["request", ECHO, "say it"]).trim_end(), "say it");
+    guest.run(OldGuest::bye).expect("it runs");
+    let mut other = old_guest(&region, "other", 2);
+    assert_eq!(other.next(LIMIT).expect("an event"), Seen::Attached);
+    daemon.done(&["ping", "other", "--count", "1"]);
 }
