@@ -4,6 +4,7 @@
 //! consoles among them, are kept below `lab/logs` of the target directory.
 
 mod agent;
+mod boot_order;
 mod daemon;
 mod host_processes;
 mod joining;
