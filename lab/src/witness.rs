@@ -6,21 +6,35 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `work` | what it is to do |
 //! | `message` | a payload made of a number, of any size |
 //! | `journal` | what the witness writes down |
-//! | `sending` | how far it is with its messages |
+//! | `sending` | messages of one record, messages in fragments and their echoes |
+//! | `asking`, `answering` | requests, and the answers to the peer's |
+//! | `pinging` | pings while all that goes on |
+//! | `conversation` | all of it with one peer |
+//! | `side` | what the two sides have alike |
 //! | `host`, `guest` | the two sides |
-//! | `delivery` | the check of the journals of both sides |
+//! | `delivery` | the check of the journals of both sides: messages of one record |
+//! | `outcomes` | the same: everything that was sent has come, or its end was told |
 
+mod answering;
+mod asking;
+mod conversation;
 mod delivery;
 mod guest;
 mod host;
 mod journal;
 mod message;
+mod outcomes;
+mod pinging;
 mod sending;
+mod side;
+mod work;
 
-pub use delivery::{Delivery, check};
+pub use delivery::{Delivery, Disproof, check};
 pub use guest::run_guest;
 pub use host::run_host;
-pub use journal::{Journal, Line, read_journal};
-pub use sending::Load;
+pub use journal::{End, Journal, Line, What, read_journal};
+pub use outcomes::{Outcomes, check_outcomes};
+pub use work::Work;

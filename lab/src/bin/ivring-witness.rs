@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use ivring_guest::{Port, Uuid};
-use ivring_lab::witness::{Journal, Load, run_guest, run_host};
+use ivring_lab::witness::{Journal, Work, run_guest, run_host};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Proves the delivery of messages over an ivring region.
 ///
-/// Runs until SIGTERM or Ctrl-C.
+/// Runs until SIGTERM or Ctrl-C; a guest's also ends when a newer program has its channel.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
@@ -26,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   ivring-witness host --region fg_i3 --journal host.journal --send 10000
   ivring-witness guest --port witness --journal /tmp/journal --send 10000
+  ivring-witness guest --port witness --journal /tmp/journal --large 3 --echo --ping
 
 Exit codes: 0 ended by a signal, 2 usage, 5 the region, the journal or the peer failed";
 
@@ -42,6 +43,9 @@ enum Side {
         /// Seconds of silence after which a guest counts as stale
         #[arg(long, value_name = "SECONDS", default_value = "5")]
         stale_after: u64,
+        /// Append what happens to FILE
+        #[arg(long, value_name = "FILE")]
+        journal: PathBuf,
         #[command(flatten)]
         work: Work,
     },
@@ -56,28 +60,12 @@ enum Side {
         /// Join with this port
         #[arg(long, value_parser = port)]
         port: Port,
+        /// Append what happens to FILE
+        #[arg(long, value_name = "FILE")]
+        journal: PathBuf,
         #[command(flatten)]
         work: Work,
     },
-}
-
-#[derive(Debug, Args)]
-struct Work {
-    /// Append what happens to FILE
-    #[arg(long, value_name = "FILE")]
-    journal: PathBuf,
-    /// Send N messages to each peer
-    #[arg(long, value_name = "N", default_value = "0")]
-    send: u64,
-    /// Send none longer than BYTES [default: as long as the ring takes]
-    #[arg(long, value_name = "BYTES", default_value_t = usize::MAX, hide_default_value = true)]
-    longest: usize,
-}
-
-impl Work {
-    fn load(&self) -> Load {
-        Load { count: self.send, longest: self.longest }
-    }
 }
 
 fn port(name: &str) -> Result<Port, String> {
@@ -100,17 +88,17 @@ fn run(side: Side) -> io::Result<()> {
         signal_hook::flag::register(signal, Arc::clone(&end))?;
     }
     match side {
-        Side::Host { region, channels, stale_after, work } => {
+        Side::Host { region, channels, stale_after, journal, work } => {
             let options = ivring_host::Options {
                 channels,
                 stale_after: Duration::from_secs(stale_after),
                 ..ivring_host::Options::new(region)
             };
-            run_host(options, work.load(), Journal::open(&work.journal)?, &end)
+            run_host(options, work, Journal::open(&journal)?, &end)
         }
-        Side::Guest { region, id, port, work } => {
+        Side::Guest { region, id, port, journal, work } => {
             let options = ivring_guest::Options { region, id, port, ..ivring_guest::Options::default() };
-            run_guest(options, work.load(), Journal::open(&work.journal)?, &end)
+            run_guest(options, work, Journal::open(&journal)?, &end)
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::journal::Line;
+use super::journal::{Line, What};
 use super::message::Message;
 
 /// What journals prove of the messages from one side to the other.
@@ -17,7 +17,7 @@ pub struct Delivery {
 
 /// Why journals do not prove the delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Disproof(String);
+pub struct Disproof(pub(super) String);
 
 impl fmt::Display for Disproof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,24 +31,27 @@ impl std::error::Error for Disproof {}
 /// sender, and `from` the sender to the receiver.
 ///
 /// This is proved: each message that the sender noted was received, none was invented, and all came in order. A life of
-/// the receiver goes on where the one before it ended, or repeats the last of what that received. Every repeat is marked,
-/// and nothing else is, but for the one message that a life may have received and not noted any more.
+/// the receiver goes on where the one before it ended, or repeats the last of what that received: all of it that was not
+/// done with, where it received in batches. Every repeat is marked, and nothing else is, but for the one message that a life
+/// may have received and not noted any more.
 ///
 /// # Errors
 ///
 /// What is not so.
 pub fn check(sender: &[Line], to: &str, receiver: &[Line], from: &str) -> Result<Delivery, Disproof> {
     let (sent, lives) = sent(sender, to)?;
-    let mut received = Received { lives, ..Received::default() };
+    let in_batches = receiver.contains(&Line::Done);
+    let mut received = Received { lives, in_batches, ..Received::default() };
     for line in receiver {
         match line {
             Line::Start { .. } => received.start(),
             Line::Damaged { peer, what } if peer == from => {
                 return Err(Disproof(format!("from {from}: {what}")));
             }
-            Line::Received { peer, life, number, again } if peer == from => {
+            Line::Received { peer, what: What::Record, life, number, again } if peer == from => {
                 received.take(Message { life: *life, number: *number }, *again)?;
             }
+            Line::Done => received.open = None,
             _ => {}
         }
     }
@@ -71,7 +74,7 @@ fn sent(sender: &[Line], to: &str) -> Result<(Vec<Message>, HashMap<u64, usize>)
                 present = Some(*life);
                 lives.insert(*life, lives.len());
             }
-            Line::Sent { peer, number } if peer == to => {
+            Line::Sent { peer, what: What::Record, number, .. } if peer == to => {
                 let life = present.ok_or_else(|| Disproof("the sender's journal has no start".to_owned()))?;
                 sent.push(Message { life, number: *number });
             }
@@ -93,6 +96,11 @@ struct Received {
     /// Messages received by earlier lives; `None` in the first.
     before: Option<usize>,
     started: bool,
+    in_batches: bool,
+    /// The place of the first message that is not done with.
+    open: Option<usize>,
+    /// That of the life before: from there at the latest all is to come again.
+    left_open: Option<usize>,
     /// The place that the next message must have, once this life has had one.
     next: Option<usize>,
 }
@@ -103,6 +111,8 @@ impl Received {
         self.before = self.started.then_some(self.order.len());
         self.started = true;
         self.next = None;
+        // A life that had nothing before it ended left that of the one before it.
+        self.left_open = self.open.take().or(self.left_open);
     }
 
     fn take(&mut self, message: Message, again: bool) -> Result<(), Disproof> {
@@ -126,6 +136,13 @@ impl Received {
             )));
         }
         self.next = Some(place + 1);
+        self.open.get_or_insert(place);
+        if let Some(open) = self.left_open.take().filter(|_| self.in_batches).filter(|&open| open < place) {
+            return Err(Disproof(format!(
+                "{:?} was not done with, and did not come again",
+                self.order[open]
+            )));
+        }
         let noted_before = self.before.is_some_and(|before| place < before);
         let may_be_received_before = self.before.is_some_and(|before| place <= before);
         self.repeats += usize::from(noted_before);
@@ -155,11 +172,22 @@ mod tests {
     }
 
     fn sent(numbers: impl IntoIterator<Item = u64>) -> impl Iterator<Item = Line> {
-        numbers.into_iter().map(|number| Line::Sent { peer: "b".to_owned(), number })
+        numbers.into_iter().map(|number| Line::Sent {
+            peer: "b".to_owned(),
+            what: What::Record,
+            number,
+            id: number,
+        })
     }
 
     fn came(life: u64, numbers: impl IntoIterator<Item = u64>, again: bool) -> impl Iterator<Item = Line> {
-        numbers.into_iter().map(move |number| Line::Received { peer: "a".to_owned(), life, number, again })
+        numbers.into_iter().map(move |number| Line::Received {
+            peer: "a".to_owned(),
+            what: What::Record,
+            life,
+            number,
+            again,
+        })
     }
 
     fn journal(parts: impl IntoIterator<Item = Vec<Line>>) -> Vec<Line> {
@@ -236,6 +264,23 @@ mod tests {
         assert!(received(marked).unwrap_err().contains("no repeat"));
         let twice = [vec![start(9)], came(1, 0..5, false).collect(), came(1, 4..5, true).collect()];
         assert!(received(twice).unwrap_err().contains("came again"));
+    }
+
+    #[test]
+    fn a_batch_that_was_not_done_with_comes_again_whole() {
+        let restarted = |repeats: Vec<Line>| {
+            let begin = [came(1, 0..3, false).collect(), vec![Line::Done], came(1, 3..6, false).collect()];
+            let nothing = vec![start(10)];
+            let rest = [came(1, 6..10, false).collect(), came(2, 0..10, false).collect()];
+            let lives = [vec![start(9)], begin.concat(), nothing, vec![start(11)], repeats];
+            received(lives.into_iter().chain(rest))
+        };
+        assert_eq!(restarted(came(1, 3..6, true).collect()), Ok((20, 3)));
+        assert_eq!(restarted(came(1, 1..6, true).collect()), Ok((20, 5)));
+        assert!(
+            restarted(came(1, 4..6, true).collect()).unwrap_err().contains("number: 3 } was not done with")
+        );
+        assert!(restarted(vec![]).unwrap_err().contains("number: 3 } was not done with"));
     }
 
     #[test]

@@ -15,24 +15,51 @@ pub enum Line {
         /// The number.
         life: u64,
     },
-    /// A message has been published.
+    /// Something has been sent.
     Sent {
         /// To whom.
         peer: String,
-        /// Its number in this life, from 0.
+        /// What.
+        what: What,
+        /// Its number in this life, from 0 for each kind; that of the message that an echo is of.
         number: u64,
+        /// The number that the library gave to it.
+        id: u64,
     },
-    /// A message was received, and is as it was sent.
+    /// The library has told what became of something that was sent, under its own number.
+    Ended {
+        /// To whom it was sent.
+        peer: String,
+        /// The library's number.
+        id: u64,
+        /// What became of it.
+        how: End,
+    },
+    /// The library has told of messages that were never received.
+    Undelivered {
+        /// To whom they were sent.
+        peer: String,
+        /// How many there are.
+        count: u64,
+        /// The library's number of the first.
+        first: u64,
+    },
+    /// Something was received, and is as it was sent.
     Received {
         /// From whom.
         peer: String,
-        /// The sender's life.
+        /// What.
+        what: What,
+        /// The sender's life; the own one where it is an echo.
         life: u64,
         /// Its number.
         number: u64,
         /// Whether it was marked as one that may have been received before.
         again: bool,
     },
+    /// All that was received is about to be done with. Only a witness that receives in batches says so: another is done
+    /// with each message when it looks for the next.
+    Done,
     /// A message was received that is not as it was sent.
     Damaged {
         /// From whom.
@@ -49,6 +76,40 @@ pub enum Line {
         /// More of it, for people and tests.
         detail: String,
     },
+    /// The program ends, and has been told all that it will ever be.
+    End,
+}
+
+/// What goes over a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// A message in one record.
+    Record,
+    /// A message in fragments.
+    Large,
+    /// A large message, sent back.
+    Echo,
+    /// A request.
+    Request,
+}
+
+/// What became of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The peer is done with it.
+    Delivered,
+    /// The peer's program ended, or the session did, before that was known.
+    Interrupted,
+    /// The peer would not take it.
+    Declined,
+    /// The answer has come, and is right.
+    Answered,
+    /// The answer has not come in time.
+    TimedOut,
+    /// The session ended before the answer.
+    Detached,
 }
 
 /// A file, or a console, that is written a line at a time.
@@ -127,7 +188,8 @@ mod tests {
         let mut journal = Journal::open(file.path()).unwrap();
         let second = journal.life();
         assert_ne!(first, second);
-        let received = Line::Received { peer: "host".into(), life: first, number: 7, again: true };
+        let (peer, what) = ("host".to_owned(), What::Record);
+        let received = Line::Received { peer, what, life: first, number: 7, again: true };
         journal.write(&received).unwrap();
         journal.event("host", "back", "").unwrap();
         let mut text = fs::read_to_string(file.path()).unwrap().replace('\n', "\r\n");

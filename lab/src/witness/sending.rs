@@ -1,82 +1,110 @@
-//! How far a witness is with its messages to one peer.
+//! How far a witness is with what it sends to one peer.
 
+use std::collections::{HashSet, VecDeque};
 use std::io;
 
-use super::journal::{Journal, Line};
-use super::message::{Message, TOPIC};
+use super::journal::{Journal, Line, What};
+use super::message::Message;
+use super::side::Side;
+use super::work::Work;
 
-/// What became of an attempt to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Attempt {
-    /// Published.
-    Sent,
-    /// Not now: the ring is full, or there is no session.
-    NotNow,
-}
+/// Topics, one for each kind of message.
+pub(super) const RECORD: &str = "witness";
+pub(super) const LARGE: &str = "witness.large";
+pub(super) const ECHO: &str = "witness.echo";
 
-/// What a witness sends to each peer.
-#[derive(Debug, Clone, Copy)]
-pub struct Load {
-    /// How many messages.
-    pub count: u64,
-    /// The longest payload in bytes, where the ring takes longer ones.
-    pub longest: usize,
-}
-
-/// Messages to one peer.
-#[derive(Debug)]
-pub(super) struct Sending {
-    peer: String,
+/// Messages of one record to one peer.
+#[derive(Debug, Default)]
+pub(super) struct Records {
     next: u64,
-    load: Load,
     /// The message that did not fit, so that it is not made again at each try.
     waiting: Option<Vec<u8>>,
 }
 
-impl Sending {
-    /// Begins with the load for `peer`.
-    pub(super) fn new(peer: &str, load: Load) -> Self {
-        Self { peer: peer.to_owned(), next: 0, load, waiting: None }
-    }
-
-    /// Sends the next message by `send`, which gets topic and payload, and notes it. True when one was sent. `max` is the
-    /// longest payload that the ring takes.
+impl Records {
+    /// Sends the next message and notes it. True when one was sent.
     pub(super) fn step(
         &mut self,
+        peer: &str,
+        work: &Work,
         journal: &mut Journal,
-        max: usize,
-        send: impl FnOnce(&str, &[u8]) -> io::Result<Attempt>,
+        side: &mut impl Side,
     ) -> io::Result<bool> {
+        let max = side.max_record(RECORD);
         // No room for any message: not attached.
-        if self.next == self.load.count || max == 0 {
+        if self.next == work.send || max == 0 {
             return Ok(false);
         }
-        let message = Message { life: journal.life(), number: self.next };
-        let payload = self.waiting.take().unwrap_or_else(|| message.payload(max.min(self.load.longest)));
-        if send(TOPIC, &payload)? == Attempt::NotNow {
+        let number = self.next;
+        let make = || Message { life: journal.life(), number }.payload(max.min(work.longest));
+        let payload = self.waiting.take().unwrap_or_else(make);
+        let Some(id) = side.send(RECORD, &payload)? else {
             self.waiting = Some(payload);
             return Ok(false);
-        }
-        journal.write(&Line::Sent { peer: self.peer.clone(), number: self.next })?;
+        };
+        journal.write(&Line::Sent { peer: peer.to_owned(), what: What::Record, number, id })?;
         self.next += 1;
         Ok(true)
     }
 }
 
-/// Checks a message and notes it.
-pub(super) fn receive(
-    journal: &mut Journal,
-    peer: &str,
-    topic: &str,
-    payload: &[u8],
-    again: bool,
-) -> io::Result<()> {
-    let peer = peer.to_owned();
-    if topic != TOPIC {
-        return journal.write(&Line::Damaged { peer, what: format!("a message on topic {topic:?}") });
+/// Messages in fragments to one peer, one after the other, and the peer's that are sent back.
+#[derive(Debug, Default)]
+pub(super) struct Transfers {
+    next: u64,
+    /// The own message that has not ended.
+    open: Option<u64>,
+    /// The echoes that have not.
+    echoing: HashSet<u64>,
+    /// The peer's messages that are to be sent back.
+    echoes: VecDeque<(u64, Vec<u8>)>,
+}
+
+impl Transfers {
+    /// Begins what can begin and notes it. True when something has.
+    pub(super) fn step(
+        &mut self,
+        peer: &str,
+        work: &Work,
+        journal: &mut Journal,
+        side: &mut impl Side,
+    ) -> io::Result<bool> {
+        let (peer, mut begun) = (peer.to_owned(), false);
+        if let Some((number, payload)) = self.echoes.front()
+            && let Some(id) = side.send(ECHO, payload)?
+        {
+            journal.write(&Line::Sent { peer: peer.clone(), what: What::Echo, number: *number, id })?;
+            self.echoes.pop_front();
+            self.echoing.insert(id);
+            begun = true;
+        }
+        if self.open.is_some() || self.next == work.large || side.max_record(LARGE) == 0 {
+            return Ok(begun);
+        }
+        let number = self.next;
+        let payload = Message { life: journal.life(), number }.payload_of(work.length);
+        if let Some(id) = side.send(LARGE, &payload)? {
+            journal.write(&Line::Sent { peer, what: What::Large, number, id })?;
+            self.open = Some(id);
+            self.next += 1;
+            begun = true;
+        }
+        Ok(begun)
     }
-    journal.write(&match Message::check(payload) {
-        Ok(Message { life, number }) => Line::Received { peer, life, number, again },
-        Err(damage) => Line::Damaged { peer, what: damage.to_string() },
-    })
+
+    /// Something has ended; true when it was the own message.
+    pub(super) fn ended(&mut self, id: u64) -> bool {
+        self.echoing.remove(&id);
+        self.open.take_if(|open| *open == id).is_some()
+    }
+
+    /// Whether none is under way.
+    pub(super) fn have_ended(&self) -> bool {
+        self.open.is_none() && self.echoing.is_empty()
+    }
+
+    /// Keeps a message of the peer, to be sent back.
+    pub(super) fn echo(&mut self, number: u64, payload: Vec<u8>) {
+        self.echoes.push_back((number, payload));
+    }
 }

@@ -12,7 +12,7 @@ use crate::daemon::Daemon;
 use crate::setup::{lab, wait_for};
 use crate::witness::{
     HOST, Witness, details, journal_in, journal_on_console, life_in, peer, received, sent, start_in,
-    start_on_console, wait_for_message_in,
+    start_on_console, undelivered, wait_for_message_in,
 };
 
 /// A guest, yet to be started, and the path of its region.
@@ -89,10 +89,9 @@ fn a_reset_guest_is_told_apart_and_gets_its_channel_again() {
     check(&published, HOST, old, &peer).expect("all that the guest published came before the end");
     assert_eq!(details(new, &peer, "detached"), ["the guest has booted anew"]);
     assert_eq!(details(&here, &peer, "attached"), ["channel 0 is new, web1"; 2]);
-    let given_up =
-        details(&here, &peer, "undelivered").pop().expect("messages are reported that were given up");
-    let given_up: usize = given_up.parse().expect("a number");
+    let given_up = undelivered(&here, &peer).pop().expect("messages are reported that were given up");
     let sent_before = sent(old, &peer);
+    let given_up = usize::try_from(given_up).expect("a number of messages");
     assert!(given_up >= sent_before - before, "{given_up} of {sent_before} given up, and {before} received");
     // What was given up is not delivered to the new boot: it begins with what was sent after.
     let there = wait_for("a message to the new boot", || {

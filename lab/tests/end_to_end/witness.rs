@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use ivring_lab::witness::{Line, read_journal};
+use ivring_lab::witness::{End, Line, What, read_journal};
 use ivring_lab::{Guest, Lab, Plan, Process};
 use nix::sys::signal::Signal;
 
@@ -84,6 +84,14 @@ impl<'a> Witness<'a> {
         self.process.signal(signal).expect("it runs");
     }
 
+    /// Asks it to end, and waits until it has noted what it was told at last.
+    pub fn end(&mut self) {
+        self.process.signal(Signal::SIGTERM).expect("it runs");
+        let status = self.process.wait(LIMIT).expect("it ends");
+        assert_eq!(status.code(), Some(0), "see {}", self.process.log().display());
+        assert_eq!(self.journal().last(), Some(&Line::End), "it was told all");
+    }
+
     /// Lets it go on after a stop, and kills it in the midst of what has come meanwhile.
     pub fn go_on_and_kill(&mut self) {
         let length = || fs::metadata(&self.journal).expect("it has a journal").len();
@@ -120,6 +128,13 @@ impl<'a> Witness<'a> {
         });
     }
 
+    /// Waits until the journal holds this many ends of what was sent to `peer`.
+    pub fn wait_for_ends(&self, peer: &str, count: usize) {
+        wait_for(&format!("{count} ends with {peer}; see {}", self.journal.display()), || {
+            (ends(&self.journal(), peer).len() >= count).then_some(())
+        });
+    }
+
     /// Waits for an event, and returns its detail.
     pub fn wait_for_event(&self, peer: &str, what: &str) -> String {
         wait_for(&format!("{what} of {peer}; see {}", self.journal.display()), || {
@@ -138,12 +153,36 @@ impl<'a> Witness<'a> {
 
 /// How many messages a journal holds that were received from `peer`, repeats included.
 pub fn received(journal: &[Line], from: &str) -> usize {
-    journal.iter().filter(|line| matches!(line, Line::Received { peer, .. } if peer == from)).count()
+    journal
+        .iter()
+        .filter(|line| matches!(line, Line::Received { peer, what: What::Record, .. } if peer == from))
+        .count()
 }
 
 /// How many messages a journal holds that were sent to `peer`.
 pub fn sent(journal: &[Line], to: &str) -> usize {
-    journal.iter().filter(|line| matches!(line, Line::Sent { peer, .. } if peer == to)).count()
+    journal
+        .iter()
+        .filter(|line| matches!(line, Line::Sent { peer, what: What::Record, .. } if peer == to))
+        .count()
+}
+
+/// What a journal says became of what was sent to a peer in fragments, or asked.
+pub fn ends(journal: &[Line], to: &str) -> Vec<End> {
+    let end = |line: &Line| match line {
+        Line::Ended { peer, how, .. } if peer == to => Some(*how),
+        _ => None,
+    };
+    journal.iter().filter_map(end).collect()
+}
+
+/// How many messages a journal says were never received by a peer, each time that it says so.
+pub fn undelivered(journal: &[Line], by: &str) -> Vec<u64> {
+    let count = |line: &Line| match line {
+        Line::Undelivered { peer, count, .. } if peer == by => Some(*count),
+        _ => None,
+    };
+    journal.iter().filter_map(count).collect()
 }
 
 /// The details of all events of a kind with a peer.
@@ -219,6 +258,6 @@ fn lives(journal: &[Line]) -> Vec<u64> {
 }
 
 fn has(journal: &[Line], from: &str, of: u64, wanted: u64) -> bool {
-    let is_it = |line: &Line| matches!(line, Line::Received { peer, life, number, .. } if peer == from && (*life, *number) == (of, wanted));
+    let is_it = |line: &Line| matches!(line, Line::Received { peer, what: What::Record, life, number, .. } if peer == from && (*life, *number) == (of, wanted));
     journal.iter().any(is_it)
 }
