@@ -130,6 +130,13 @@ impl<'a> Server<'a> {
         })
     }
 
+    /// Waits until the channel of the guest with this name is free.
+    fn knows_no_more(&self, name: &str) {
+        wait_for("a free channel", || {
+            (self.run(&["ping", name, "--count", "1"]).status == Some(1)).then_some(())
+        });
+    }
+
     /// A message or request of so many bytes is refused, with its length.
     fn refuses(&self, arguments: &[&str], length: usize) {
         let path = self.lab.folder().join("large");
@@ -227,9 +234,7 @@ fn an_old_guest_and_a_new_daemon_understand_each_other() {
         0
     );
     guest.run(OldGuest::bye).expect("it runs");
-    wait_for("a free channel", || {
-        (daemon.run(&["ping", "old", "--count", "1"]).status == Some(1)).then_some(())
-    });
+    daemon.knows_no_more("old");
 }
 
 #[test]
@@ -394,6 +399,7 @@ fn a_new_daemon_goes_on_where_an_old_one_ended() {
     daemon.done(&["ping", "new", "--count", "1"]);
     assert_eq!(agent.done(&["request", ECHO, "say it"]).trim_end(), "say it");
     guest.run(OldGuest::bye).expect("it runs");
+    daemon.knows_no_more("old");
     let mut other = old_guest(&region, "other", 2);
     assert_eq!(other.next(LIMIT).expect("an event"), Seen::Attached);
     daemon.done(&["ping", "other", "--count", "1"]);
