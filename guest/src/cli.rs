@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use ivring_proto::console::{EXIT_CODES, Endpoint, parse_seconds, parse_with_config, report, start_log};
+use ivring_proto::console::{
+    EXIT_CODES, Endpoint, parse_byte_size, parse_message_size, parse_seconds, parse_with_config, report,
+    start_log,
+};
 use ivring_proto::control::Service;
 use ivring_proto::wait::Profile;
 use uuid::Uuid;
@@ -90,6 +93,17 @@ struct Run {
     /// How to wait for messages: `latency` spins, `balanced` sleeps up to 4 ms, `power` up to 20 ms.
     #[arg(long, value_parser = profile(), default_value = Profile::default().name())]
     profile: Profile,
+
+    /// Longest message from or to the host, at most 64M.
+    #[arg(long, value_name = "BYTES", value_parser = parse_message_size, default_value = "64M")]
+    max_message: usize,
+
+    /// Bytes received before their space is given back: what a crash at most repeats, marked [default: an eighth of the
+    /// ring].
+    ///
+    /// 0 repeats no more than the message in hand, for one store to shared memory more a message.
+    #[arg(long, value_name = "BYTES", value_parser = parse_byte_size)]
+    repeat_window: Option<u64>,
 
     /// Read options from FILE, in TOML by their long names [default: /etc/ivring/agent.toml if there is one].
     ///

@@ -1,6 +1,5 @@
 //! The host side of ivring: owns a region and speaks with every guest in it.
 
-mod byte_size;
 pub mod cli;
 pub mod daemon;
 mod desk;

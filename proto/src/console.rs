@@ -2,6 +2,7 @@
 //!
 //! Each command speaks with one server, the [`Endpoint`], and ends in a [`Failure`] or not.
 
+mod byte_size;
 mod config;
 mod endpoint;
 mod event_json;
@@ -19,6 +20,7 @@ mod seconds;
 mod send;
 mod shown;
 
+pub use byte_size::{parse_byte_size, parse_message_size};
 pub use config::{ConfigError, parse_with_config, parse_with_config_from};
 pub use endpoint::Endpoint;
 pub use failure::{EXIT_CODES, Failure, report};

@@ -110,7 +110,8 @@ impl Agent {
                 (Code::Negative, format!("no answer from the host within {} ms", waited.as_millis()))
             }
             Unanswered::Declined(_) => (Code::Refused, format!("the host did not take the request: {why}")),
-            Unanswered::Detached | Unanswered::Interrupted => (Code::Failure, why.to_string()),
+            Unanswered::Detached => (Code::Failure, "detached before the host answered".to_owned()),
+            Unanswered::Interrupted => (Code::Failure, why.to_string()),
         };
         self.reply_to(call, &Response::failed(call.id, code, text), &[]);
     }

@@ -26,6 +26,8 @@ pub(super) fn run(run: Run) -> Result<(), Failure> {
         id: run.id,
         name: run.name,
         profile: run.profile,
+        max_message: run.max_message,
+        repeat_window: run.repeat_window,
         root: run.machine.root,
         ..Options::default()
     };

@@ -85,10 +85,15 @@ impl Place {
 
 /// A region of 1 MiB for three guests, a host, and agent 1 attached on channel 0.
 pub fn attached(place: &Place) -> (Host, Agent) {
+    attached_with(place, &[])
+}
+
+/// As [`attached`], with more options for the agent.
+pub fn attached_with(place: &Place, more: &[&str]) -> (Host, Agent) {
     make_file(&place.region(), MIB);
     format(&place.region(), 3);
     let host = Host::start(&place.region());
-    let mut agent = place.start();
+    let mut agent = Agent::start(place.run(1, more));
     assert_eq!(host.next(), Heard::Attached { channel: 0, name: "guest1".into(), resumed: false });
     agent.line_with("attached to region 'test', channel 0");
     (host, agent)

@@ -7,7 +7,7 @@ use ivring_proto::control::MAX_BODY;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::agent::{Agent, Place, attached, stderr, stdout, wait_for};
+use crate::agent::{Agent, Place, attached, attached_with, stderr, stdout, wait_for};
 use crate::host::Heard;
 
 fn message(topic: &str, payload: &[u8]) -> Heard {
@@ -49,17 +49,26 @@ fn send_takes_text_a_file_standard_input_or_nothing() {
 }
 
 #[test]
+fn a_message_larger_than_the_ring_is_sent_and_said_to_be_there() {
+    let place = Place::new();
+    let (host, _agent) = attached(&place);
+    let payload: Vec<u8> = (0..3_000_000_u32).map(|at| at.to_le_bytes()[usize::from(at % 5 == 0)]).collect();
+    let output = ask_with(&place, &["send", "large", "-", "--json"], &payload);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let sent: serde_json::Value = serde_json::from_str(stdout(&output)).unwrap();
+    assert!(sent["message"].as_u64().unwrap() >= 1 << 63, "{sent}");
+    let heard = host.next();
+    assert!(heard == message("large", &payload), "another message");
+}
+
+#[test]
 fn send_says_what_is_wrong_with_a_message() {
     let place = Place::new();
-    let (_host, _agent) = attached(&place);
-    // Topic and payload together.
-    let max = place.status().1["max_message"].as_u64().unwrap() - 1;
-    let just_fits = vec![0; usize::try_from(max).unwrap()];
-    assert_eq!(ask_with(&place, &["send", "t", "-"], &just_fits).status.code(), Some(0));
-    let output = ask_with(&place, &["send", "t", "-"], &[&just_fits[..], b"!"].concat());
+    let (_host, _agent) = attached_with(&place, &["--max-message", "300000"]);
+    let output = ask_with(&place, &["send", "t", "-"], &vec![0; 300_001]);
     assert_eq!(output.status.code(), Some(4));
-    let text = format!("{} bytes exceed the largest message of {max} bytes", max + 1);
-    assert!(stderr(&output).contains(&text), "{}", stderr(&output));
+    let text = "300001 bytes exceed the largest message of 300000 bytes";
+    assert!(stderr(&output).contains(text), "{}", stderr(&output));
 
     let output = ask_with(&place, &["send", "t", "-"], &vec![0; MAX_BODY + 1]);
     assert_eq!(output.status.code(), Some(4));

@@ -7,7 +7,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ivring_proto::layout::{Geometry, RegionState, Superblock, read_superblock, write_state};
-use ivring_proto::link::{FrontDesk, HostEnd, HostEvent, Kind, Status, Topic, format_region};
+use ivring_proto::link::{
+    Arrival, Budget, DEFAULT_MAX_MESSAGE, Exchange, FrontDesk, HostEnd, HostEvent, Incarnation, Kind, Status,
+    Topic, format_region,
+};
 use ivring_proto::memory::{MappedFile, Memory};
 use ivring_proto::session::{HostPulse, Phase};
 
@@ -190,6 +193,10 @@ fn serve(path: &Path, jobs: &Receiver<Job>, tell: &Sender<Heard>) {
     let mut desk = FrontDesk::open(&memory, &geometry, None);
     let mut pulse = HostPulse::start(&memory, &geometry, Duration::ZERO, &mut random);
     let mut buffer = vec![0; usize::try_from(geometry.to_host()).unwrap()];
+    // For what comes in fragments; tests number their requests themselves.
+    let budget = Budget::new(DEFAULT_MAX_MESSAGE);
+    let mut exchanges: Vec<_> =
+        ends.iter().map(|_| Exchange::new(DEFAULT_MAX_MESSAGE, budget.clone())).collect();
     loop {
         let now = started.elapsed();
         // A formatted region has another heartbeat; that is the test's doing.
@@ -203,6 +210,8 @@ fn serve(path: &Path, jobs: &Receiver<Job>, tell: &Sender<Heard>) {
                     end.channel().binding().map(|binding| binding.name.to_string()).unwrap_or_default();
                 let heard = match event {
                     HostEvent::Attached { resumed } => {
+                        let version = end.channel().binding().unwrap().version;
+                        exchanges[channel].begin(Incarnation::of(pulse.epoch()), version);
                         Heard::Attached { channel: channel as u64, name, resumed }
                     }
                     HostEvent::Detached { reason, .. } => Heard::Detached { reason: reason.to_string() },
@@ -214,15 +223,23 @@ fn serve(path: &Path, jobs: &Receiver<Job>, tell: &Sender<Heard>) {
                 };
                 let _ = tell.send(heard);
             }
+            let exchange = &mut exchanges[channel];
             while let Ok(Some(received)) = end.receive(&mut buffer) {
+                exchange.ack();
                 let (id, status, payload) = (received.id, received.status, received.payload.to_vec());
                 let (topic, redelivered) = (received.topic.to_owned(), received.redelivered);
                 let heard = match received.kind {
                     Kind::Message => Heard::Message { topic, payload, redelivered },
                     Kind::Response => Heard::Response { id, status, payload },
                     Kind::Pong | Kind::Ping => Heard::Pong { id },
-                    // This host sends nothing in fragments, and takes nothing.
-                    Kind::Fragment | Kind::End => continue,
+                    Kind::Fragment | Kind::End => match exchange.take(received, || now) {
+                        Some(Arrival::Message { topic, payload, redelivered, .. }) => {
+                            let (topic, payload) = (topic.into_owned(), payload.into_owned());
+                            Heard::Message { topic, payload, redelivered }
+                        }
+                        Some(other) => panic!("{other:?}"),
+                        None => continue,
+                    },
                     Kind::Request => {
                         let status = if topic == "double" { Status::Ok } else { Status::NoHandler };
                         let answer = [&payload[..], &payload[..]].concat();
@@ -236,6 +253,11 @@ fn serve(path: &Path, jobs: &Receiver<Job>, tell: &Sender<Heard>) {
                     }
                 };
                 let _ = tell.send(heard);
+            }
+            exchange.ack();
+            if exchange.is_sending() {
+                // Without a session there is nobody to tell.
+                let _ = end.send_with(|link| exchange.pump(link));
             }
         }
         match jobs.try_recv() {

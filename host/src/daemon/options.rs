@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use ivring_proto::console::{parse_byte_size, parse_message_size};
 use ivring_proto::wait::Profile;
-
-use crate::byte_size::parse_byte_size;
 
 /// Serves the VMs of this host over shared memory.
 ///
@@ -39,6 +38,23 @@ pub(super) struct Options {
     /// How to wait for messages: `latency` spins, `balanced` sleeps up to 4 ms, `power` up to 20 ms.
     #[arg(long, value_parser = profile(), default_value = Profile::default().name())]
     pub(super) profile: Profile,
+
+    /// Longest message from or to a guest, at most 64M.
+    #[arg(long, value_name = "BYTES", value_parser = parse_message_size, default_value = "64M")]
+    pub(super) max_message: usize,
+
+    /// Memory of each region for messages that arrive in pieces, until they are whole.
+    ///
+    /// A message for which there is none left is declined, and its sender told.
+    #[arg(long, value_name = "BYTES", value_parser = parse_byte_size, default_value = "256M")]
+    pub(super) max_reassembly: u64,
+
+    /// Bytes received from a guest before their space is given back: what a crash at most repeats, marked [default: an
+    /// eighth of the ring].
+    ///
+    /// 0 repeats no more than the message in hand, for one store to shared memory more a message.
+    #[arg(long, value_name = "BYTES", value_parser = parse_byte_size)]
+    pub(super) repeat_window: Option<u64>,
 
     /// Control socket to serve [default: /run/ivringd/control.sock, below $XDG_RUNTIME_DIR if not root].
     #[arg(long, value_name = "PATH")]

@@ -40,6 +40,9 @@ impl Regions {
             size: options.size,
             channels: options.channels,
             profile: options.profile,
+            max_message: options.max_message,
+            max_reassembly: usize::try_from(options.max_reassembly).unwrap_or(usize::MAX),
+            repeat_window: options.repeat_window,
             state_folder: state_folder.map(Path::to_owned),
             ..crate::Options::new("")
         };

@@ -114,7 +114,7 @@ fn candidates(present: &[&Present]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ivring_proto::link::Counters;
+    use ivring_proto::link::{Counters, Losses};
     use ivring_proto::session::{Liveness, Phase};
     use std::time::Duration;
 
@@ -132,7 +132,9 @@ mod tests {
                 liveness: Liveness::Alive,
                 silent_for: Duration::ZERO,
                 counters: Counters::default(),
+                losses: Losses::default(),
                 max_message: 0,
+                max_record: 0,
             };
             Present {
                 region: RegionId(0),

@@ -13,7 +13,7 @@ use serde::Serialize;
 /// Longest JSON header in bytes: room for a list of some thousand guests.
 pub const MAX_HEADER: usize = 1 << 20;
 /// Longest body in bytes.
-pub const MAX_BODY: usize = 16 << 20;
+pub const MAX_BODY: usize = 64 << 20;
 /// The two lengths in front, in bytes.
 const PREFIX: usize = 8;
 /// Free room a read is offered at least, in bytes.

@@ -7,7 +7,7 @@ const EVENT_LIMIT: usize = 4 << 20;
 /// After a loss events are taken again below this, so that losses come in few large gaps and not in many small ones.
 const EVENT_RESUME: usize = EVENT_LIMIT / 2;
 /// Responses wait up to this many bytes; a client with more unread isn't reading at all.
-const HARD_LIMIT: usize = 40 << 20;
+const HARD_LIMIT: usize = 136 << 20;
 /// An outbox that is empty keeps no more memory than this, in bytes.
 const KEPT: usize = 64 << 10;
 

@@ -182,7 +182,7 @@ impl Server {
 
     /// Answers a request. A client that has gone since is none of the caller's concern.
     ///
-    /// A response that doesn't fit a frame is replaced by a failure that says so. A client that leaves more than 40 MiB
+    /// A response that doesn't fit a frame is replaced by a failure that says so. A client that leaves more than 136 MiB
     /// unread is closed.
     pub fn reply(&mut self, client: ClientId, response: &Response, body: &[u8]) {
         if let Some(connection) = self.connection(client) {
