@@ -6,10 +6,10 @@
 //! | --- | --- |
 //! | `hosts` | the hosts that it works on |
 //! | `events`, `names` | what guests do, told to those who listen |
-//! | `requests`, `roster` | what clients ask, and whom they mean |
+//! | `requests`, `request_error`, `roster` | what clients ask, why it is not done, and whom they mean |
 //! | `expected` | answers of guests that clients wait for |
 //! | `sends`, `waiting_sends` | messages to guests, and those that wait for room |
-//! | `answers` | the answers to guests' own requests, and those that wait for room |
+//! | `answers`, `serving` | the answers to guests' own requests, and the clients that serve some topics |
 //! | `log_limit` | how often a guest is heard in the log |
 
 mod answers;
@@ -19,25 +19,28 @@ mod expected;
 mod hosts;
 mod log_limit;
 mod names;
+mod request_error;
 mod requests;
 mod roster;
 mod sends;
+mod serving;
 mod waiting_sends;
 
 use std::time::{Duration, Instant};
 
-use ivring_proto::control::{Code, GuestIdentity, Response, Server};
+use ivring_proto::control::{Code, GuestIdentity, Response, Sent, Server};
 use ivring_proto::session::Identity;
 use ivring_proto::wait::Profile;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use answers::WaitingAnswers;
 pub(crate) use every::Every;
-use expected::{Asked, Expected, Waiter};
+use expected::{Expected, What};
 pub(crate) use hosts::{Hosts, RegionId};
 pub(crate) use log_limit::{Kind, LogLimit};
 use names::Names;
-use requests::RequestError;
+use request_error::RequestError;
+use serving::Serving;
 use waiting_sends::WaitingSends;
 
 /// Owner and group may connect, nobody else.
@@ -48,6 +51,8 @@ const CLIENTS: Duration = Duration::from_micros(50);
 const DEADLINES: Duration = Duration::from_millis(10);
 /// What clients that have gone waited for is forgotten this often.
 const GONE: Duration = Duration::from_secs(1);
+/// How long a client waits for a channel to be freed, and for a message in fragments to be taken.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What serves the clients of a control socket.
 #[derive(Debug)]
@@ -56,6 +61,9 @@ pub(crate) struct Desk {
     expected: Expected,
     waiting: WaitingSends,
     answers: Vec<WaitingAnswers>,
+    serving: Serving,
+    /// Whether guests' requests are answered here; if not, the owner answers them.
+    answers_guests: bool,
     /// Guests for which messages were pushed and not flushed yet.
     unflushed: Vec<(RegionId, Identity)>,
     names: Names,
@@ -74,9 +82,11 @@ impl Desk {
     pub(crate) fn new(server: Server, profile: Profile) -> Self {
         Desk {
             server,
-            expected: Expected::new(random()),
+            expected: Expected::default(),
             waiting: WaitingSends::default(),
             answers: Vec::new(),
+            serving: Serving::default(),
+            answers_guests: true,
             unflushed: Vec::new(),
             names: Names::default(),
             limit: LogLimit::default(),
@@ -103,9 +113,10 @@ impl Desk {
 
     /// Gives up what is waited for in a region that is no more.
     pub(crate) fn closed(&mut self, region: RegionId) {
-        for waiter in self.expected.of_region(region) {
-            self.give_up(waiter);
+        for (guest, what, waiter) in self.expected.of_region(region) {
+            self.give_up(region, &guest, what, waiter);
         }
+        self.serving.closed(region);
         self.answers.retain(|queue| !queue.is_in(region));
         self.names.closed(region);
     }
@@ -127,6 +138,7 @@ impl Desk {
             let server = &self.server;
             self.expected.keep_clients(|client| server.is_connected(client));
             self.waiting.keep_clients(|client| server.is_connected(client));
+            self.give_up_serving(hosts);
         }
         self.flush(hosts);
         busy
@@ -164,39 +176,26 @@ impl Desk {
 
     /// Answers those who have waited long enough.
     fn end_waiting(&mut self, hosts: &mut impl Hosts, now: Instant) {
-        for waiter in self.expected.expired(now) {
-            let response = match waiter.asked {
-                // It was begun and will end; only the guest's last messages are still on their way.
-                Asked::Eviction => Response { code: Code::Pending, ..Response::done(waiter.id) },
-                Asked::Ping | Asked::Request { .. } => {
-                    RequestError::NoAnswer { guest: waiter.shown, waited: waiter.patience }
-                        .response(waiter.id)
-                }
+        for (what, client, id) in self.expected.overdue(now) {
+            // It was begun and will end: the guest's last messages are still on their way, or the fragments to it.
+            let done = match what {
+                What::Delivery(message) => Response::carrying(id, &Sent { message }),
+                What::Eviction(_) | What::Answer(_) => Response::done(id),
             };
-            self.server.reply(waiter.client, &response, &[]);
+            self.server.reply(client, &Response { code: Code::Pending, ..done }, &[]);
         }
         self.end_sends(hosts, now);
     }
 
-    /// Answers a waiter whose guest will not answer any more.
-    fn give_up(&mut self, waiter: Waiter) {
-        let response = match waiter.asked {
-            Asked::Eviction => Response::done(waiter.id),
-            Asked::Ping | Asked::Request { .. } => {
-                RequestError::Detached { guest: waiter.shown }.response(waiter.id)
-            }
-        };
-        self.server.reply(waiter.client, &response, &[]);
-    }
-
     /// Answers everybody who still waits: the owner leaves.
     pub(crate) fn end_all(&mut self, hosts: &mut impl Hosts) {
-        for waiter in self.expected.all() {
+        for waiter in self.expected.all().into_iter().filter(|waiter| !waiter.early) {
             self.server.reply(waiter.client, &RequestError::Leaving.response(waiter.id), &[]);
         }
         for send in self.waiting.take().into_iter().flat_map(|queue| queue.sends) {
             self.server.reply(send.client, &RequestError::Leaving.response(send.id), &[]);
         }
+        self.end_serving(hosts);
         self.flush(hosts);
     }
 
@@ -219,10 +218,4 @@ impl Desk {
             }
         }
     }
-}
-
-/// A random word from the kernel's generator.
-fn random() -> u64 {
-    // The call fails only on kernels without getrandom(2), older than 3.17; nothing else is safe to go on with there.
-    getrandom::u64().expect("the kernel has a random number generator")
 }

@@ -44,7 +44,7 @@ impl Agent {
     }
 
     fn serve(&mut self, incoming: Incoming, now: Instant) {
-        let Incoming { client, id, request, body } = incoming;
+        let Incoming { client, id, request, body, .. } = incoming;
         tracing::debug!("{request:?} with {} bytes", body.len());
         if let Some(failure) = unservable(id, &request) {
             return self.reply(client, &failure, &[]);
@@ -84,7 +84,7 @@ impl Agent {
                     guest.request(&topic, &body, milliseconds(timeout_ms))
                 });
             }
-            Request::List | Request::Evict { .. } => {}
+            Request::List | Request::Evict { .. } | Request::Serve { .. } | Request::Respond { .. } => {}
         }
     }
 
@@ -202,6 +202,10 @@ fn unservable(id: u64, request: &Request) -> Option<Response> {
         Request::Status => return None,
         Request::List | Request::Evict { .. } => {
             let text = "this is the agent of one guest, which knows only its host: ask ivringd for that";
+            return Some(Response::failed(id, Code::Refused, text));
+        }
+        Request::Serve { .. } | Request::Respond { .. } => {
+            let text = "the agent answers the host's requests itself: link ivring-guest to serve others";
             return Some(Response::failed(id, Code::Refused, text));
         }
         Request::Ping { target, .. }

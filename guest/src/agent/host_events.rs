@@ -104,12 +104,12 @@ impl Agent {
         (self.once, self.give_up, self.host) = (false, None, Host::Alive);
         let region = self.region_name();
         self.log(now, format_args!("attached to region '{}', channel {channel}", printable(&region)));
-        self.publish(&control::Event::Attached { region, from: None }, &[]);
+        self.publish(&control::Event::Attached { region, from: None, channel, resumed: false }, &[]);
     }
 
     fn detached(&mut self, reason: &str) {
         let (region, reason) = (self.region_name(), reason.to_owned());
-        self.publish(&control::Event::Detached { region, from: None, reason }, &[]);
+        self.publish(&control::Event::Detached { region, from: None, reason, code: 0 }, &[]);
     }
 
     fn host_is(&mut self, host: Host, line: &str, now: Instant) {

@@ -21,6 +21,22 @@ const MOST_BYTES: usize = 1 << 20;
 /// No ring has that much room.
 const NOT_TRIED: u64 = u64::MAX;
 
+/// Whether a topic is answered here, and by no client.
+pub(super) fn is_own(topic: &str) -> bool {
+    matches!(topic, ECHO | INFO)
+}
+
+/// A guest's request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) region: RegionId,
+    pub(super) guest: &'a Identity,
+    /// The guest's number for it.
+    pub(super) id: u64,
+    pub(super) topic: &'a str,
+    pub(super) redelivered: bool,
+}
+
 /// What a guest that asks for `ivring.info` reads.
 #[derive(Debug, Serialize)]
 struct Info<'a> {
@@ -48,16 +64,9 @@ pub(super) struct WaitingAnswers {
 }
 
 impl Desk {
-    /// Answers a guest's request to the host, now or as soon as there is room.
-    pub(super) fn answer(
-        &mut self,
-        hosts: &mut impl Hosts,
-        region: RegionId,
-        guest: &Identity,
-        id: u64,
-        topic: &str,
-        payload: Vec<u8>,
-    ) {
+    /// Answers a guest's request to the host, or hands it on to the client that serves its topic.
+    pub(super) fn answer(&mut self, hosts: &mut impl Hosts, question: Question<'_>, payload: Vec<u8>) {
+        let Question { region, guest, id, topic, .. } = question;
         let (status, payload) = match topic {
             ECHO => (Status::Ok, payload),
             INFO => {
@@ -66,21 +75,39 @@ impl Desk {
                 let info = Info { version: env!("CARGO_PKG_VERSION"), region, uptime_ms };
                 (Status::Ok, serde_json::to_vec(&info).expect("text and numbers are JSON"))
             }
-            _ => (Status::NoHandler, Vec::new()),
+            _ => match self.hand_on(question, &payload) {
+                Ok(()) => return,
+                Err(answer) => answer,
+            },
         };
+        if !self.give(hosts, region, guest, id, status, payload) {
+            self.log_lost_answer(guest, "it does not receive those that wait already");
+        }
+    }
+
+    /// Answers a guest now or as soon as there is room. Says `false` when too many answers to it wait already.
+    pub(super) fn give(
+        &mut self,
+        hosts: &mut impl Hosts,
+        region: RegionId,
+        guest: &Identity,
+        id: u64,
+        status: Status,
+        payload: Vec<u8>,
+    ) -> bool {
         let queue = self.answers_to(region, guest);
         let is_first = queue.answers.is_empty();
         // A byte more for each, so that empty ones are bounded, too.
         let bytes = payload.len() + 1;
         if !is_first && queue.bytes + bytes > MOST_BYTES {
-            self.log_lost_answer(guest, "it does not receive those that wait already");
-            return;
+            return false;
         }
         queue.bytes += bytes;
         queue.answers.push_back(Answer { id, status, payload });
         if is_first {
             self.retry_answers(hosts);
         }
+        true
     }
 
     /// The queue of a guest, made where there is none.

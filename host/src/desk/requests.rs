@@ -2,104 +2,28 @@
 
 use std::time::{Duration, Instant};
 
-use ivring_proto::control::{ClientId, Code, Filter, Incoming, Request, Response, Target};
-use ivring_proto::link::{InvalidTopic, SendError};
-use ivring_proto::ring::Fault;
+use ivring_proto::control::{Begun, ClientId, Filter, Incoming, Request, Response, Target};
+use ivring_proto::link::SendError;
 use ivring_proto::session::Phase;
 
-use super::Desk;
-use super::expected::{Asked, Waiter};
+use super::expected::{Asked, Waiter, What};
 use super::hosts::{Hosts, RegionId};
 use super::names::region_name;
+use super::request_error::RequestError;
 use super::roster::{Present, Roster, WhoError};
 use super::waiting_sends::WaitingSend;
+use super::{Desk, PATIENCE};
 use crate::{Host, HostSendError, listing};
 
-/// How long a client waits for a channel to be freed.
-const EVICTION: Duration = Duration::from_secs(5);
-
-/// Why a request is not done.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RequestError {
-    #[error(transparent)]
-    Who(#[from] WhoError),
-    #[error(transparent)]
-    Topic(#[from] InvalidTopic),
-    #[error("{guest} is not attached: {state}")]
-    NotAttached { guest: String, state: String },
-    #[error("the ring to {guest} is full: {needed} bytes needed, {free} free; try again, or wait for room")]
-    Full { guest: String, needed: u64, free: u64 },
-    #[error("too many messages wait for room already; try again later")]
-    TooManyWait,
-    #[error("{length} bytes are too much for {guest}: at most {max} fit; send less, or use a larger region")]
-    TooLarge { guest: String, length: usize, max: usize },
-    #[error("{guest} broke its ring: {fault}")]
-    Fault { guest: String, fault: Fault },
-    #[error("{guest} did not answer within {} s", .waited.as_secs_f64())]
-    NoAnswer { guest: String, waited: Duration },
-    #[error("{guest} detached before it answered")]
-    Detached { guest: String },
-    #[error("{guest} serves nothing on the topic `{topic}`")]
-    NoHandler { guest: String, topic: String },
-    #[error("{guest} failed to answer: {text}")]
-    Failed { guest: String, text: String },
-    #[error("ivringd is leaving")]
-    Leaving,
-}
-
-impl RequestError {
-    /// The code that belongs to it.
-    fn code(&self) -> Code {
-        match self {
-            RequestError::Who(WhoError::NotSaid | WhoError::Name(_)) => Code::Usage,
-            RequestError::Who(WhoError::Nobody(_) | WhoError::NoAgent { .. })
-            | RequestError::NotAttached { .. }
-            | RequestError::NoAnswer { .. }
-            | RequestError::Detached { .. } => Code::Negative,
-            RequestError::Who(WhoError::Ambiguous { .. })
-            | RequestError::Full { .. }
-            | RequestError::TooManyWait
-            | RequestError::NoHandler { .. } => Code::Refused,
-            RequestError::Topic(_) | RequestError::TooLarge { .. } => Code::BadInput,
-            RequestError::Fault { .. } | RequestError::Failed { .. } | RequestError::Leaving => Code::Failure,
-        }
-    }
-
-    /// The answer to the request `id`.
-    pub(super) fn response(&self, id: u64) -> Response {
-        Response::failed(id, self.code(), self)
-    }
-
-    /// Why nothing was sent to a guest in that phase.
-    pub(super) fn of_send(guest: String, phase: Phase, error: HostSendError) -> Self {
-        match error {
-            HostSendError::Topic(error) => error.into(),
-            HostSendError::Send(SendError::NotAttached) => {
-                RequestError::NotAttached { guest, state: state(phase) }
-            }
-            HostSendError::Send(SendError::Full { needed, free }) => {
-                RequestError::Full { guest, needed, free }
-            }
-            HostSendError::Send(SendError::TooLarge { length, max }) => {
-                RequestError::TooLarge { guest, length, max }
-            }
-            HostSendError::Send(SendError::Fault(fault)) => RequestError::Fault { guest, fault },
-        }
-    }
-}
-
-fn state(phase: Phase) -> String {
-    match phase {
-        Phase::Offered => "it is just joining".to_owned(),
-        Phase::Closed(reason) => reason.to_string(),
-        Phase::Free | Phase::Attached => "it has just left".to_owned(),
-    }
-}
+/// Bytes of messages and requests of all clients that may wait for room, or to be delivered.
+pub(super) const MOST_KEPT: usize = 256 << 20;
 
 /// A request without what it asks.
 struct Asker {
     client: ClientId,
     id: u64,
+    /// It wants to be answered as soon as what it asks is on its way.
+    early: bool,
     now: Instant,
 }
 
@@ -111,8 +35,8 @@ impl Desk {
             return false;
         }
         let roster = Roster::of(hosts);
-        for Incoming { client, id, request, body } in incoming {
-            match self.serve(hosts, Asker { client, id, now }, request, body, &roster) {
+        for Incoming { client, id, early, request, body } in incoming {
+            match self.serve(hosts, Asker { client, id, early, now }, request, body, &roster) {
                 Ok(Some(response)) => self.server.reply(client, &response, &[]),
                 Ok(None) => {}
                 Err(error) => self.server.reply(client, &error.response(id), &[]),
@@ -146,6 +70,7 @@ impl Desk {
                 let send = WaitingSend {
                     client: asker.client,
                     id: asker.id,
+                    early: asker.early,
                     topic,
                     body,
                     since: asker.now,
@@ -161,6 +86,14 @@ impl Desk {
                 let filter = Filter::new(target, topic).map_err(WhoError::from)?;
                 self.server.listen(asker.client, asker.id, filter);
                 Ok(None)
+            }
+            Request::Serve { topic } => {
+                self.serve_topic(asker.client, topic)?;
+                Ok(Some(Response::done(asker.id)))
+            }
+            Request::Respond { request, status } => {
+                self.respond(hosts, asker.client, request, status, body)?;
+                Ok(Some(Response::done(asker.id)))
             }
             Request::Evict { target } => self.evict(hosts, &asker, roster, &target),
         }
@@ -205,7 +138,8 @@ impl Desk {
         let payload = if attached { vec![0; length] } else { Vec::new() };
         let host = hosts.host(present.region).ok_or(failed(SendError::NotAttached))?;
         let number = host.ping(present.identity(), &payload, patience).map_err(failed)?;
-        self.expect(number, asker, present, Asked::Ping, patience);
+        self.expect(What::Answer(number), asker, present, Asked::Ping, 0);
+        self.begun(asker, number);
         Ok(())
     }
 
@@ -218,10 +152,16 @@ impl Desk {
         body: &[u8],
         patience: Duration,
     ) -> Result<(), RequestError> {
-        let failed = |error| RequestError::of_send(present.shown(), present.info.phase, error);
+        let failed = |error: HostSendError| RequestError::of_send(present.shown(), present.info.phase, error);
         let host = hosts.host(present.region).ok_or(failed(SendError::NotAttached.into()))?;
+        let is_kept = body.len() > host.max_record(present.identity(), &topic);
+        let kept = if is_kept { body.len() } else { 0 };
+        if !self.may_keep(kept) {
+            return Err(RequestError::TooManyWait);
+        }
         let number = host.request(present.identity(), &topic, body, patience).map_err(failed)?;
-        self.expect(number, asker, present, Asked::Request { topic }, patience);
+        self.expect(What::Answer(number), asker, present, Asked::Request { topic }, kept);
+        self.begun(asker, number);
         Ok(())
     }
 
@@ -237,22 +177,34 @@ impl Desk {
             return Ok(Some(Response::done(asker.id)));
         }
         // Answered when the channel is free: after what the guest had published has been received.
-        let number = self.expected.number();
-        self.expect(number, asker, present, Asked::Eviction, EVICTION);
+        let what = self.expected.eviction();
+        self.expect(what, asker, present, Asked::Eviction, 0);
         Ok(None)
     }
 
-    fn expect(&mut self, number: u64, asker: &Asker, present: &Present, asked: Asked, patience: Duration) {
+    fn expect(&mut self, what: What, asker: &Asker, present: &Present, asked: Asked, kept: usize) {
         let waiter = Waiter {
             client: asker.client,
             id: asker.id,
-            region: present.region,
-            guest: *present.identity(),
+            early: asker.early,
             shown: present.shown(),
             asked,
+            kept,
             since: asker.now,
-            patience,
+            patience: PATIENCE,
         };
-        self.expected.wait(number, waiter);
+        self.expected.wait(present.region, *present.identity(), what, waiter);
+    }
+
+    /// Gives the early answer to who wants one.
+    fn begun(&mut self, asker: &Asker, request: u64) {
+        if asker.early {
+            self.server.reply_early(asker.client, &Response::carrying(asker.id, &Begun { request }));
+        }
+    }
+
+    /// Whether so many bytes more may be kept for clients, beside those that wait for room or for delivery.
+    pub(super) fn may_keep(&self, bytes: usize) -> bool {
+        self.waiting.bytes() + self.expected.kept() + bytes <= MOST_KEPT
     }
 }

@@ -4,15 +4,17 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use ivring_proto::control::{Response, Sent};
-use ivring_proto::link::{ENVELOPE, SendError};
+use ivring_proto::link::{ENVELOPE, SendError, is_transfer};
 use ivring_proto::ring::HEADER;
 use ivring_proto::session::{Identity, Phase};
 
-use super::Desk;
+use super::expected::{Asked, Waiter, What};
 use super::hosts::{Hosts, RegionId};
-use super::requests::RequestError;
+use super::request_error::RequestError;
+use super::requests::MOST_KEPT;
 use super::roster::Present;
 use super::waiting_sends::{Queue, WaitingSend};
+use super::{Desk, PATIENCE};
 use crate::HostSendError;
 
 /// Bytes of a record that are neither topic nor payload.
@@ -36,9 +38,9 @@ impl Desk {
             self.push(hosts, region, &guest, &send)
         };
         match pushed {
-            Ok(message) => Ok(Some(Response::carrying(send.id, &Sent { message }))),
+            Ok(message) => Ok(self.pushed(region, guest, present.shown(), send, message)),
             Err(HostSendError::Send(SendError::Full { .. })) if !send.patience.is_zero() => {
-                if !self.waiting.takes(send.body.len()) {
+                if self.waiting.is_full() || !self.may_keep(send.body.len()) {
                     return Err(RequestError::TooManyWait);
                 }
                 self.waiting.push(region, guest, present.shown(), room, send);
@@ -46,6 +48,28 @@ impl Desk {
             }
             Err(error) => Err(RequestError::of_send(present.shown(), present.info.phase, error)),
         }
+    }
+
+    /// The answer for a message that was pushed; none yet when it goes over in fragments, and the client waits for that.
+    fn pushed(
+        &mut self,
+        region: RegionId,
+        guest: Identity,
+        shown: String,
+        send: WaitingSend,
+        message: u64,
+    ) -> Option<Response> {
+        let WaitingSend { client, id, early, body, since, patience, .. } = send;
+        if is_transfer(message) {
+            let kept = body.len();
+            let patience = patience.max(since.elapsed()) + PATIENCE;
+            let waiter = Waiter { client, id, early, shown, asked: Asked::Delivery, kept, since, patience };
+            self.expected.wait(region, guest, What::Delivery(message), waiter);
+            if !early {
+                return None;
+            }
+        }
+        Some(Response::carrying(id, &Sent { message }))
     }
 
     /// Pushes a message into the open batch of its guest.
@@ -57,6 +81,10 @@ impl Desk {
         send: &WaitingSend,
     ) -> Result<u64, HostSendError> {
         let host = hosts.host(region).ok_or(SendError::NotAttached)?;
+        let is_kept = send.body.len() > host.max_record(guest, &send.topic);
+        if is_kept && self.expected.kept() + send.body.len() > MOST_KEPT {
+            return Err(full(host.room(guest), send).into());
+        }
         let message = host.push(guest, &send.topic, &send.body)?;
         if !self.unflushed.contains(&(region, *guest)) {
             self.unflushed.push((region, *guest));
@@ -79,19 +107,23 @@ impl Desk {
 
     fn retry_queue(&mut self, hosts: &mut impl Hosts, queue: &mut Queue) -> bool {
         let mut any = false;
-        while let Some(send) = queue.sends.front() {
+        while let Some(send) = queue.sends.pop_front() {
             // Before the push, as in `send`.
             queue.room = room(hosts, queue.region, &queue.guest);
-            let response = match self.push(hosts, queue.region, &queue.guest, send) {
-                Ok(message) => Response::carrying(send.id, &Sent { message }),
+            let client = send.client;
+            let shown = queue.shown.clone();
+            let response = match self.push(hosts, queue.region, &queue.guest, &send) {
+                Ok(message) => self.pushed(queue.region, queue.guest, shown, send, message),
                 // A guest that is just restarted may be back in time.
-                Err(HostSendError::Send(SendError::Full { .. } | SendError::NotAttached)) => break,
-                Err(error) => {
-                    RequestError::of_send(queue.shown.clone(), Phase::Attached, error).response(send.id)
+                Err(HostSendError::Send(SendError::Full { .. } | SendError::NotAttached)) => {
+                    queue.sends.push_front(send);
+                    break;
                 }
+                Err(error) => Some(RequestError::of_send(shown, Phase::Attached, error).response(send.id)),
             };
-            self.server.reply(send.client, &response, &[]);
-            queue.sends.pop_front();
+            if let Some(response) = response {
+                self.server.reply(client, &response, &[]);
+            }
             any = true;
         }
         any

@@ -8,8 +8,6 @@ use ivring_proto::session::Identity;
 
 use super::hosts::RegionId;
 
-/// Bytes of messages that may wait, of all clients and for all guests.
-const MOST_BYTES: usize = 64 << 20;
 /// Messages that may wait.
 const MOST: usize = 4096;
 
@@ -19,6 +17,8 @@ pub(super) struct WaitingSend {
     pub(super) client: ClientId,
     /// The client's number for it.
     pub(super) id: u64,
+    /// The client does not wait for its delivery.
+    pub(super) early: bool,
     pub(super) topic: String,
     pub(super) body: Vec<u8>,
     pub(super) since: Instant,
@@ -49,10 +49,14 @@ impl WaitingSends {
         self.queues.iter().any(|queue| queue.region == region && queue.guest == *guest)
     }
 
-    /// Whether a message of so many bytes may wait, too.
-    pub(super) fn takes(&self, bytes: usize) -> bool {
-        let lengths = || self.queues.iter().flat_map(|queue| &queue.sends).map(|send| send.body.len());
-        lengths().count() < MOST && lengths().sum::<usize>().saturating_add(bytes) <= MOST_BYTES
+    /// Whether as many wait as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.queues.iter().map(|queue| queue.sends.len()).sum::<usize>() >= MOST
+    }
+
+    /// Bytes of all that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.queues.iter().flat_map(|queue| &queue.sends).map(|send| send.body.len()).sum()
     }
 
     /// Puts a message at the end of its guest's queue.

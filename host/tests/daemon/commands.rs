@@ -149,8 +149,14 @@ fn listen_as_json_filters_and_tells_everything() {
     let db1 = FakeGuest::attached(&place.region_path(), B, "db1");
     let region = place.region();
     let from = |event: &str, guest: &str, name: &str| json!({ "event": event, "region": region, "guest": guest, "port": "agent", "name": name });
-    assert_eq!(all.json(), from("attached", A, "web1"));
-    assert_eq!(all.json(), from("attached", B, "db1"));
+    let attached = |guest: &str, name: &str, channel: u64| {
+        let mut event = from("attached", guest, name);
+        event["channel"] = channel.into();
+        event["resumed"] = false.into();
+        event
+    };
+    assert_eq!(all.json(), attached(A, "web1", 0));
+    assert_eq!(all.json(), attached(B, "db1", 1));
     let message = |guest: &str, name: &str, topic: &str, id: u64, text: &str| {
         let mut event = from("message", guest, name);
         event["topic"] = topic.into();
@@ -169,6 +175,7 @@ fn listen_as_json_filters_and_tells_everything() {
     db1.run(|guest| guest.bye());
     let mut detached = from("detached", B, "db1");
     detached["reason"] = "the guest said good-bye".into();
+    detached["code"] = 1.into();
     assert_eq!(all.json(), detached);
 }
 

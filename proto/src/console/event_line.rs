@@ -18,11 +18,11 @@ pub(super) fn event_line(event: &Event, payload: Option<&[u8]>, file: Option<&Pa
             let again = if *redelivered { " (again)" } else { "" };
             format!("{from}{}{again}", shown(topic))
         }
-        Event::Attached { region, from: Some(guest) } => {
+        Event::Attached { region, from: Some(guest), .. } => {
             format!("-- {} attached in region {}", who(guest), shown(region))
         }
-        Event::Attached { region, from: None } => format!("-- attached to {}", shown(region)),
-        Event::Detached { region, from: Some(guest), reason } => {
+        Event::Attached { region, from: None, .. } => format!("-- attached to {}", shown(region)),
+        Event::Detached { region, from: Some(guest), reason, .. } => {
             format!("-- {} detached from region {}: {}", who(guest), shown(region), shown(reason))
         }
         Event::Detached { from: None, reason, .. } => format!("-- detached: {}", shown(reason)),
@@ -108,10 +108,11 @@ mod tests {
     #[test]
     fn a_guest_is_named_and_the_host_is_not() {
         let line = |event| event_line(&event, None, None);
-        let attached = |from| line(Event::Attached { region: "r".into(), from });
+        let attached = |from| line(Event::Attached { region: "r".into(), from, channel: 0, resumed: false });
         assert_eq!(attached(guest("web1", "metrics")), "-- web1:metrics attached in region r");
         assert_eq!(attached(None), "-- attached to r");
-        let detached = |from| line(Event::Detached { region: "r".into(), from, reason: "bye".into() });
+        let detached =
+            |from| line(Event::Detached { region: "r".into(), from, reason: "bye".into(), code: 1 });
         assert_eq!(detached(guest("web1", "agent")), "-- web1 detached from region r: bye");
         assert_eq!(detached(None), "-- detached: bye");
     }

@@ -1,24 +1,27 @@
 //! The asking side: one connection, calls that wait for their answer or are pipelined.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::time::Duration;
 
 use super::code::Code;
-use super::frame::{Decoder, Frame, FrameError, encode};
+use super::event::{Event, read_event};
+use super::frame::{Frame, FrameError, MAX_BODY, encode};
 use super::listener::Listener;
 use super::request::{Call, Request, Target};
 use super::response::Response;
 use super::service::Service;
+use super::stream::{Deadline, Link};
 
 /// How long a server may take beyond what the request itself allows.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of events that are kept while an answer is waited for; more are dropped and counted.
+const EVENTS_KEPT: usize = 2 * MAX_BODY;
+/// How many of them.
+const MAX_EVENTS: usize = 1 << 16;
 
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +86,10 @@ pub struct Client {
     unanswered: usize,
     /// Answers that came while something else was waited for.
     answers: VecDeque<(Response, Vec<u8>)>,
+    /// Events that came meanwhile.
+    events: VecDeque<(Event, Vec<u8>)>,
+    /// Bytes of them.
+    event_bytes: usize,
 }
 
 impl Client {
@@ -99,8 +106,14 @@ impl Client {
             _ => ClientError::Io(error),
         })?;
         stream.set_nonblocking(true)?;
-        let link = Link { stream, decoder: Decoder::new() };
-        Ok(Client { link, last_id: 0, unanswered: 0, answers: VecDeque::new() })
+        Ok(Client {
+            link: Link::new(stream),
+            last_id: 0,
+            unanswered: 0,
+            answers: VecDeque::new(),
+            events: VecDeque::new(),
+            event_bytes: 0,
+        })
     }
 
     /// Sends a request with its body and waits for the answer, with its body.
@@ -109,7 +122,20 @@ impl Client {
     /// [`ClientError::Refused`] when the server answers that it was not done; the others when there is no answer.
     pub fn call(&mut self, request: &Request, body: &[u8]) -> Result<(Response, Vec<u8>), ClientError> {
         let id = self.send_nowait(request, body)?;
-        let deadline = Deadline::after(PATIENCE + request.patience());
+        self.answer_to(id, PATIENCE + request.patience())
+    }
+
+    /// Sends a `send`, `request` or `ping` and waits until it is on its way; what becomes of it is an event.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub fn call_early(&mut self, request: &Request, body: &[u8]) -> Result<Response, ClientError> {
+        let id = self.begin(request, body, true)?;
+        self.answer_to(id, PATIENCE).map(|(response, _)| response)
+    }
+
+    fn answer_to(&mut self, id: u64, patience: Duration) -> Result<(Response, Vec<u8>), ClientError> {
+        let deadline = Deadline::after(patience);
         let mut at = 0;
         loop {
             while let Some((response, _)) = self.answers.get(at) {
@@ -133,10 +159,14 @@ impl Client {
     /// [`ClientError`] when the request could not be sent. The connection is of no further use then, except after
     /// [`ClientError::Frame`].
     pub fn send_nowait(&mut self, request: &Request, body: &[u8]) -> Result<u64, ClientError> {
+        self.begin(request, body, false)
+    }
+
+    fn begin(&mut self, request: &Request, body: &[u8], early: bool) -> Result<u64, ClientError> {
         let deadline = Deadline::after(PATIENCE + request.patience());
         let id = self.last_id + 1;
         let mut frame = Vec::new();
-        encode(&Call { id, request: request.clone() }, body, &mut frame)?;
+        encode(&Call { id, early, request: request.clone() }, body, &mut frame)?;
         self.last_id = id;
         self.link.write(&frame, deadline)?;
         self.unanswered += 1;
@@ -164,6 +194,24 @@ impl Client {
         self.unanswered
     }
 
+    /// The next event, for a client that has asked for some with [`Request::Listen`] or [`Request::Serve`]; `None` when
+    /// none came within `timeout`, and without one it waits for ever. Events that come while an answer is waited for are
+    /// kept, up to a bound; [`Event::Lost`] counts those beyond it.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`] when the server ended, and what else ends a connection.
+    pub fn next_event(&mut self, timeout: Option<Duration>) -> Result<Option<(Event, Vec<u8>)>, ClientError> {
+        let deadline = timeout.map(Deadline::after);
+        loop {
+            if let Some((event, body)) = self.events.pop_front() {
+                self.event_bytes -= body.len();
+                return Ok(Some((event, body)));
+            }
+            let Some(frame) = self.link.next_frame(deadline)? else { return Ok(None) };
+            self.take(frame)?;
+        }
+    }
+
     /// Turns the connection into a stream of the events that match.
     ///
     /// # Errors
@@ -173,10 +221,18 @@ impl Client {
         Ok(Listener::new(self.link))
     }
 
-    /// Waits for one more answer and keeps it.
+    /// Waits for one more frame and keeps it.
     fn receive(&mut self, deadline: Deadline) -> Result<(), ClientError> {
         let frame =
             self.link.next_frame(Some(deadline))?.ok_or(ClientError::TimedOut { waited: deadline.waited })?;
+        self.take(frame)
+    }
+
+    fn take(&mut self, frame: Frame) -> Result<(), ClientError> {
+        if let Ok(event) = read_event(&frame.header) {
+            self.keep(event, frame.body);
+            return Ok(());
+        }
         let response: Response = serde_json::from_slice(&frame.header).map_err(FrameError::Header)?;
         if response.id == 0 {
             return Err(refused(response));
@@ -185,120 +241,28 @@ impl Client {
         self.answers.push_back((response, frame.body));
         Ok(())
     }
+
+    fn keep(&mut self, event: Event, body: Vec<u8>) {
+        if self.event_bytes + body.len() <= EVENTS_KEPT && self.events.len() < MAX_EVENTS {
+            self.event_bytes += body.len();
+            self.events.push_back((event, body));
+        } else if let Some((Event::Lost { count }, _)) = self.events.back_mut() {
+            *count += 1;
+        } else {
+            self.events.push_back((Event::Lost { count: 1 }, Vec::new()));
+        }
+    }
+}
+
+impl AsFd for Client {
+    /// For a poll loop of one's own. Call [`Client::next_event`] with a zero timeout until it gives `None` first: events
+    /// may have been read already.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.link.fd()
+    }
 }
 
 pub(super) fn refused(response: Response) -> ClientError {
     let text = response.error.unwrap_or_else(|| "the server gave no reason".to_owned());
     ClientError::Refused { code: response.code, text }
-}
-
-/// Until when to wait, and how long that was, for the error's text.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
-    at: Instant,
-    waited: Duration,
-}
-
-impl Deadline {
-    pub(super) fn after(wait: Duration) -> Self {
-        // A year is as good as for ever, and no sum overflows.
-        let waited = wait.min(Duration::from_secs(365 * 24 * 3600));
-        Deadline { at: Instant::now() + waited, waited }
-    }
-
-    /// For poll(2): rounded up, so that it isn't called over and over in the last millisecond.
-    fn left(&self) -> PollTimeout {
-        let left = self.at.saturating_duration_since(Instant::now());
-        PollTimeout::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
-    }
-}
-
-/// Frames over a stream, with waiting.
-#[derive(Debug)]
-pub(super) struct Link {
-    /// Non-blocking.
-    stream: UnixStream,
-    decoder: Decoder,
-}
-
-impl Link {
-    pub(super) fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.stream.as_fd()
-    }
-
-    /// The next frame, `None` when none came until the deadline; without one it waits for ever.
-    pub(super) fn next_frame(&mut self, deadline: Option<Deadline>) -> Result<Option<Frame>, ClientError> {
-        loop {
-            if let Some(frame) = self.decoder.next_frame()? {
-                return Ok(Some(frame));
-            }
-            if !self.read()? && self.wait(PollFlags::POLLIN, deadline)?.is_empty() {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Writes a whole frame, and reads meanwhile: a server that waits for its answers to be read reads nothing itself.
-    fn write(&mut self, mut frame: &[u8], deadline: Deadline) -> Result<(), ClientError> {
-        while !frame.is_empty() {
-            match self.stream.write(frame) {
-                Ok(count) => frame = &frame[count..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let ready = self.wait(PollFlags::POLLIN | PollFlags::POLLOUT, Some(deadline))?;
-                    if ready.is_empty() {
-                        return Err(ClientError::TimedOut { waited: deadline.waited });
-                    }
-                    if ready.contains(PollFlags::POLLIN) {
-                        self.read()?;
-                    }
-                }
-                // A server that closes says why before; that is of more use than a broken pipe.
-                Err(_) => return Err(self.parting_words()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads once; `false` when nothing is there now.
-    fn read(&mut self) -> Result<bool, ClientError> {
-        match self.decoder.read_from(&mut self.stream) {
-            Ok(0) => Err(ClientError::Closed),
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(ClientError::Closed),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Why the server closed, from the frames that are still there.
-    fn parting_words(&mut self) -> ClientError {
-        loop {
-            match self.decoder.next_frame() {
-                Ok(Some(frame)) => match serde_json::from_slice::<Response>(&frame.header) {
-                    Ok(response) if response.id == 0 => return refused(response),
-                    _ => {}
-                },
-                Ok(None) => match self.read() {
-                    Ok(true) => {}
-                    Ok(false) => return ClientError::Closed,
-                    Err(error) => return error,
-                },
-                Err(error) => return error.into(),
-            }
-        }
-    }
-
-    /// What became ready; nothing when the deadline passed.
-    fn wait(&self, flags: PollFlags, deadline: Option<Deadline>) -> Result<PollFlags, ClientError> {
-        let mut fds = [PollFd::new(self.stream.as_fd(), flags)];
-        loop {
-            match poll(&mut fds, deadline.map_or(PollTimeout::NONE, |deadline| deadline.left())) {
-                Ok(_) => return Ok(fds[0].revents().unwrap_or(PollFlags::empty())),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(io::Error::from(errno).into()),
-            }
-        }
-    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::guest_name::{GuestIdentity, GuestName, GuestNameError};
+use super::happening::Happening;
 use super::request::Target;
 
 /// Something that happened; `event` in the header names it.
@@ -32,6 +33,12 @@ pub enum Event {
         /// The guest.
         #[serde(flatten)]
         from: Option<GuestIdentity>,
+        /// Number of its channel.
+        #[serde(default)]
+        channel: u64,
+        /// Whether its program is new and both rings went on.
+        #[serde(default)]
+        resumed: bool,
     },
     /// A guest detached, or in the agent: the host did.
     Detached {
@@ -42,15 +49,41 @@ pub enum Event {
         from: Option<GuestIdentity>,
         /// Why, in words that the other side may have chosen.
         reason: String,
+        /// The same as a number: the code of docs/protocol.md, 0 where it has none.
+        #[serde(default)]
+        code: u8,
     },
     /// Events were dropped here because this listener read too slowly.
     Lost {
         /// How many.
         count: u64,
     },
+    /// Whatever else happened.
+    #[serde(untagged)]
+    Happened {
+        /// Name of the region.
+        region: String,
+        /// The guest that it is about, if it is about one; left out in the agent, where it is the host.
+        #[serde(flatten)]
+        from: Option<GuestIdentity>,
+        /// What.
+        #[serde(flatten)]
+        what: Happening,
+    },
     /// An event of a newer server: its fields as they came, `event` among them. Only a [`super::Listener`] makes it.
     #[serde(untagged, skip_deserializing)]
     Other(Map<String, Value>),
+}
+
+/// Reads the header of an event. One that this version does not know becomes [`Event::Other`].
+///
+/// # Errors
+/// When it is no event's header.
+pub(super) fn read_event(header: &[u8]) -> Result<Event, serde_json::Error> {
+    serde_json::from_slice(header).or_else(|error| {
+        let fields: Map<String, Value> = serde_json::from_slice(header)?;
+        if fields.get("event").is_some_and(Value::is_string) { Ok(Event::Other(fields)) } else { Err(error) }
+    })
 }
 
 /// Which events a listener wants.
@@ -75,7 +108,9 @@ impl Filter {
     pub fn wants(&self, event: &Event) -> bool {
         let (region, from, topic) = match event {
             Event::Message { region, from, topic, .. } => (region, from, Some(topic)),
-            Event::Attached { region, from } | Event::Detached { region, from, .. } => (region, from, None),
+            Event::Attached { region, from, .. }
+            | Event::Detached { region, from, .. }
+            | Event::Happened { region, from, .. } => (region, from, None),
             Event::Lost { .. } | Event::Other(_) => return true,
         };
         self.region.as_ref().is_none_or(|wanted| wanted == region)
@@ -87,6 +122,8 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::WhyNot;
+    use crate::link::{Kind, Status};
     use serde_json::{from_value, json, to_value};
 
     fn web1() -> GuestIdentity {
@@ -99,6 +136,10 @@ mod tests {
 
     fn message(from: Option<GuestIdentity>) -> Event {
         Event::Message { region: "fg_i3".into(), from, topic: "log".into(), message: 5, redelivered: false }
+    }
+
+    fn happened(from: Option<GuestIdentity>, what: Happening) -> Event {
+        Event::Happened { region: "fg_i3".into(), from, what }
     }
 
     #[test]
@@ -115,12 +156,33 @@ mod tests {
                 json!({"event": "message", "region": "fg_i3", "topic": "log", "message": 5, "redelivered": false}),
             ),
             (
-                Event::Attached { region: "fg_i3".into(), from: Some(web1()) },
-                json!({"event": "attached", "region": "fg_i3", "guest": guest, "port": "agent", "name": "web1"}),
+                Event::Attached { region: "fg_i3".into(), from: Some(web1()), channel: 3, resumed: true },
+                json!({"event": "attached", "region": "fg_i3", "guest": guest, "port": "agent", "name": "web1",
+                       "channel": 3, "resumed": true}),
             ),
             (
-                Event::Detached { region: "fg_i3".into(), from: None, reason: "bye".into() },
-                json!({"event": "detached", "region": "fg_i3", "reason": "bye"}),
+                Event::Detached { region: "fg_i3".into(), from: None, reason: "bye".into(), code: 1 },
+                json!({"event": "detached", "region": "fg_i3", "reason": "bye", "code": 1}),
+            ),
+            (
+                happened(Some(web1()), Happening::Stale),
+                json!({"event": "stale", "region": "fg_i3", "guest": guest, "port": "agent", "name": "web1"}),
+            ),
+            (
+                happened(None, Happening::Interrupted { message: u64::MAX, kind: Kind::Message }),
+                json!({"event": "interrupted", "region": "fg_i3", "message": u64::MAX, "kind": "message"}),
+            ),
+            (
+                happened(None, Happening::Unanswered { request: 1, why: WhyNot::TimedOut, waited_ms: 20 }),
+                json!({"event": "unanswered", "region": "fg_i3", "request": 1, "why": "timed_out", "waited_ms": 20}),
+            ),
+            (
+                happened(
+                    None,
+                    Happening::Response { request: 1, status: Status::NoHandler, round_trip_ns: 5 },
+                ),
+                json!({"event": "response", "region": "fg_i3", "request": 1, "status": "no_handler",
+                       "round_trip_ns": 5}),
             ),
             (Event::Lost { count: 9 }, json!({"event": "lost", "count": 9})),
         ] {
@@ -135,7 +197,7 @@ mod tests {
             let target = Target { guest: guest.map(Into::into), region: region.map(Into::into) };
             Filter::new(target, topic.map(Into::into)).unwrap()
         };
-        let attached = Event::Attached { region: "fg_i3".into(), from: Some(web1()) };
+        let attached = happened(Some(web1()), Happening::Back);
         for (filter, of_message, of_attached) in [
             (Filter::default(), true, true),
             (filter(Some("web1"), None, None), true, true),

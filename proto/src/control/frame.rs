@@ -6,8 +6,6 @@
 //! | u32 LE | u32 LE | header bytes       | body bytes          |
 //! ```
 
-use std::io::{self, Read};
-
 use serde::Serialize;
 
 /// Longest JSON header in bytes: room for a list of some thousand guests.
@@ -15,12 +13,7 @@ pub const MAX_HEADER: usize = 1 << 20;
 /// Longest body in bytes.
 pub const MAX_BODY: usize = 64 << 20;
 /// The two lengths in front, in bytes.
-const PREFIX: usize = 8;
-/// Free room a read is offered at least, in bytes.
-const CHUNK: usize = 16 << 10;
-/// A decoder that is empty keeps no more memory than this, in bytes.
-const KEPT: usize = 64 << 10;
-
+pub(super) const PREFIX: usize = 8;
 /// One frame as it arrived; the header isn't parsed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -74,117 +67,28 @@ fn bounded(length: usize, limit: usize) -> Option<u32> {
     u32::try_from(length).ok().filter(|_| length <= limit)
 }
 
-/// Takes frames out of a stream of bytes, however they were cut into reads.
+/// The lengths of header and body that `bytes` begin with, checked; `None` when they are not there yet.
 ///
-/// Memory grows with the bytes that arrived, at most twofold, never with a length that was only announced.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    /// Storage; `start..end` holds what isn't decoded yet.
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
-}
-
-impl Decoder {
-    /// An empty decoder.
-    pub fn new() -> Self {
-        Self::default()
+/// # Errors
+/// [`FrameError`] when one is out of bounds.
+pub(super) fn lengths(bytes: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
+    let Some((prefix, _)) = bytes.split_first_chunk::<PREFIX>() else { return Ok(None) };
+    let [a, b, c, d, e, f, g, h] = *prefix;
+    let length = |bytes| usize::try_from(u32::from_le_bytes(bytes)).unwrap_or(usize::MAX);
+    let (header, body) = (length([a, b, c, d]), length([e, f, g, h]));
+    if header > MAX_HEADER {
+        return Err(FrameError::HeaderTooLong(header));
     }
-
-    /// Reads once from `source` and returns the number of bytes; 0 means its end. Blocks as `source` does.
-    ///
-    /// # Errors
-    /// Those of `source`, `WouldBlock` and `Interrupted` among them.
-    pub fn read_from(&mut self, source: &mut impl Read) -> io::Result<usize> {
-        self.make_room();
-        let read = source.read(&mut self.buffer[self.end..])?;
-        self.end += read;
-        Ok(read)
+    if body > MAX_BODY {
+        return Err(FrameError::BodyTooLong(body));
     }
-
-    /// The next complete frame, or `None` when more bytes are needed.
-    ///
-    /// # Errors
-    /// [`FrameError`] when a length is out of bounds. The stream has lost its frames then and must be closed; every
-    /// further call gives the same error.
-    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        let Some((header, body)) = self.lengths()? else { return Ok(None) };
-        let bytes = &self.buffer[self.start..self.end];
-        let total = PREFIX + header + body;
-        if bytes.len() < total {
-            return Ok(None);
-        }
-        let frame = Frame {
-            header: bytes[PREFIX..PREFIX + header].to_vec(),
-            body: bytes[PREFIX + header..total].to_vec(),
-        };
-        self.start += total;
-        Ok(Some(frame))
-    }
-
-    /// Whether [`Decoder::next_frame`] would give something, be it an error, without another read.
-    pub fn has_next(&self) -> bool {
-        match self.lengths() {
-            Ok(None) => false,
-            Ok(Some((header, body))) => self.end - self.start >= PREFIX + header + body,
-            Err(_) => true,
-        }
-    }
-
-    /// The checked lengths in front, once they are there.
-    fn lengths(&self) -> Result<Option<(usize, usize)>, FrameError> {
-        let Some((prefix, _)) = self.buffer[self.start..self.end].split_first_chunk::<PREFIX>() else {
-            return Ok(None);
-        };
-        let [a, b, c, d, e, f, g, h] = *prefix;
-        let length = |bytes| usize::try_from(u32::from_le_bytes(bytes)).unwrap_or(usize::MAX);
-        let (header, body) = (length([a, b, c, d]), length([e, f, g, h]));
-        if header > MAX_HEADER {
-            return Err(FrameError::HeaderTooLong(header));
-        }
-        if body > MAX_BODY {
-            return Err(FrameError::BodyTooLong(body));
-        }
-        Ok(Some((header, body)))
-    }
-
-    /// Leaves at least [`CHUNK`] bytes free behind `end`.
-    fn make_room(&mut self) {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            if self.buffer.len() > KEPT {
-                self.buffer = Vec::new();
-            }
-        }
-        if self.buffer.len() - self.end >= CHUNK {
-            return;
-        }
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        // Doubling keeps the copies of a long body linear in its length.
-        let size = (2 * self.end).max(self.end + CHUNK).max(self.buffer.len());
-        self.buffer.resize(size, 0);
-    }
+    Ok(Some((header, body)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use serde_json::json;
-
-    /// A source that hands out its bytes in pieces of the given sizes.
-    struct Pieces<'a>(&'a [u8], std::vec::IntoIter<usize>);
-
-    impl Read for Pieces<'_> {
-        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            let piece = self.1.next().unwrap_or(usize::MAX).min(self.0.len()).min(into.len());
-            into[..piece].copy_from_slice(&self.0[..piece]);
-            self.0 = &self.0[piece..];
-            Ok(piece)
-        }
-    }
 
     #[test]
     fn bytes_of_a_frame_are_pinned() {
@@ -211,70 +115,7 @@ mod tests {
             (usize::MAX, usize::MAX, false),
         ] {
             let low = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-            let prefix = [low(header), low(body)].concat();
-            let mut decoder = Decoder::new();
-            decoder.read_from(&mut &prefix[..]).unwrap();
-            assert_eq!(decoder.next_frame().is_ok(), fine);
-            assert_eq!(decoder.has_next(), !fine);
-        }
-    }
-
-    #[test]
-    fn an_announced_length_costs_no_memory() {
-        let mut decoder = Decoder::new();
-        decoder.read_from(&mut &b"\0\0\0\0\0\0\0\x01"[..]).unwrap();
-        assert!(decoder.next_frame().unwrap().is_none());
-        assert!(decoder.buffer.len() <= 2 * CHUNK);
-    }
-
-    #[test]
-    fn a_long_frame_is_given_back() {
-        let mut bytes = Vec::new();
-        encode(&json!({}), &vec![7; MAX_BODY], &mut bytes).unwrap();
-        let mut source = &bytes[..];
-        let mut decoder = Decoder::new();
-        while !source.is_empty() {
-            decoder.read_from(&mut source).unwrap();
-        }
-        assert!(decoder.buffer.len() <= 2 * bytes.len() + CHUNK);
-        assert_eq!(decoder.next_frame().unwrap().unwrap().body.len(), MAX_BODY);
-        decoder.read_from(&mut &b""[..]).unwrap();
-        assert!(decoder.buffer.capacity() <= KEPT);
-    }
-
-    proptest! {
-        #[test]
-        fn frames_survive_any_cut(
-            frames in proptest::collection::vec((".{0,40}", proptest::collection::vec(any::<u8>(), 0..300)), 0..20),
-            pieces in proptest::collection::vec(1usize..50, 0..400),
-        ) {
-            let mut bytes = Vec::new();
-            for (text, body) in &frames {
-                encode(text, body, &mut bytes).unwrap();
-            }
-            let mut source = Pieces(&bytes, pieces.into_iter());
-            let mut decoder = Decoder::new();
-            let mut got = Vec::new();
-            while decoder.read_from(&mut source).unwrap() > 0 {
-                let expected = decoder.has_next();
-                let before = got.len();
-                while let Some(frame) = decoder.next_frame().unwrap() {
-                    got.push((serde_json::from_slice::<String>(&frame.header).unwrap(), frame.body));
-                }
-                prop_assert_eq!(expected, got.len() > before);
-            }
-            prop_assert_eq!(got, frames);
-        }
-
-        #[test]
-        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
-            let mut source = &bytes[..];
-            let mut decoder = Decoder::new();
-            while decoder.read_from(&mut source).unwrap() > 0 {
-                while let Ok(Some(frame)) = decoder.next_frame() {
-                    prop_assert!(frame.header.len() + frame.body.len() <= bytes.len());
-                }
-            }
+            assert_eq!(lengths(&[low(header), low(body)].concat()).is_ok(), fine);
         }
     }
 }

@@ -3,12 +3,11 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
-use super::client::{ClientError, Deadline, Link, refused};
-use super::event::Event;
+use super::client::{ClientError, refused};
+use super::event::{Event, read_event};
 use super::frame::FrameError;
 use super::response::Response;
+use super::stream::{Deadline, Link};
 
 /// A stream of events; made by [`super::Client::listen`].
 #[derive(Debug)]
@@ -29,23 +28,14 @@ impl Listener {
     /// [`ClientError::Closed`] when the server ended, and what else ends a connection.
     pub fn next_event(&mut self, timeout: Option<Duration>) -> Result<Option<(Event, Vec<u8>)>, ClientError> {
         let Some(frame) = self.link.next_frame(timeout.map(Deadline::after))? else { return Ok(None) };
-        match serde_json::from_slice::<Event>(&frame.header) {
+        match read_event(&frame.header) {
             Ok(event) => Ok(Some((event, frame.body))),
-            Err(error) => match other_event(&frame.header) {
-                Some(event) => Ok(Some((event, frame.body))),
-                None => Err(match serde_json::from_slice::<Response>(&frame.header) {
-                    Ok(response) if response.id == 0 => refused(response),
-                    _ => FrameError::Header(error).into(),
-                }),
-            },
+            Err(error) => Err(match serde_json::from_slice::<Response>(&frame.header) {
+                Ok(response) if response.id == 0 => refused(response),
+                _ => FrameError::Header(error).into(),
+            }),
         }
     }
-}
-
-/// An event that this version can't read, if it is one.
-fn other_event(header: &[u8]) -> Option<Event> {
-    let fields: Map<String, Value> = serde_json::from_slice(header).ok()?;
-    fields.get("event").is_some_and(Value::is_string).then_some(Event::Other(fields))
 }
 
 impl AsFd for Listener {

@@ -71,6 +71,18 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         topic: Option<String>,
     },
+    /// Has guests' requests on a topic told to this connection, as [`super::Happening::Request`].
+    Serve {
+        /// The topic.
+        topic: String,
+    },
+    /// Answers a guest's request; the body is the answer.
+    Respond {
+        /// The request, as its event named it.
+        request: u64,
+        /// How it went.
+        status: Answer,
+    },
     /// Takes the channel away from a guest.
     Evict {
         /// The guest.
@@ -85,7 +97,12 @@ impl Request {
         let milliseconds = match self {
             Request::Ping { timeout_ms, .. } | Request::Request { timeout_ms, .. } => *timeout_ms,
             Request::Send { wait_ms, .. } => *wait_ms,
-            Request::Status | Request::List | Request::Listen { .. } | Request::Evict { .. } => 0,
+            Request::Status
+            | Request::List
+            | Request::Listen { .. }
+            | Request::Serve { .. }
+            | Request::Respond { .. }
+            | Request::Evict { .. } => 0,
         };
         Duration::from_millis(milliseconds.into())
     }
@@ -95,11 +112,26 @@ fn answer_within_ms() -> u32 {
     ANSWER_WITHIN_MS
 }
 
+/// How a guest's request went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The body is the answer.
+    Ok,
+    /// Nobody serves that topic after all.
+    NoHandler,
+    /// It failed; the body says why.
+    Failed,
+}
+
 /// A request with the number that its response will carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// Chosen by the client; 0 is kept for errors that belong to no request.
     pub id: u64,
+    /// A `send`, `request` or `ping` is to be answered as soon as it is on its way; an event tells what became of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub early: bool,
     /// The request.
     #[serde(flatten)]
     pub request: Request,
@@ -138,9 +170,14 @@ mod tests {
                 },
                 json!({"id": 1, "op": "listen", "region": "fg_i3", "topic": "log"}),
             ),
+            (Request::Serve { topic: "time".into() }, json!({"id": 1, "op": "serve", "topic": "time"})),
+            (
+                Request::Respond { request: 7, status: Answer::Failed },
+                json!({"id": 1, "op": "respond", "request": 7, "status": "failed"}),
+            ),
             (Request::Evict { target: web1() }, json!({"id": 1, "op": "evict", "guest": "web1"})),
         ] {
-            let call = Call { id: 1, request };
+            let call = Call { id: 1, early: false, request };
             assert_eq!(to_value(&call).unwrap(), header);
             assert_eq!(from_str::<Call>(&header.to_string()).unwrap(), call);
         }

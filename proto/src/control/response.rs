@@ -67,6 +67,13 @@ pub struct Pong {
     pub round_trip_ns: u64,
 }
 
+/// What a request or a ping that asked for an early answer is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The number that its event will have.
+    pub request: u64,
+}
+
 /// What a send is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {

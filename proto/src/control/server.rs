@@ -4,15 +4,19 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::access;
 use super::bind::{self, BindError, SocketFile};
 use super::code::Code;
-use super::connection::Connection;
+use super::connection::{Connection, frame_of};
 use super::event::{Event, Filter};
 use super::frame::{FrameError, encode};
+use super::intake::Intake;
+use super::outbox::LONG;
 use super::request::Request;
 use super::response::Response;
 
@@ -20,12 +24,27 @@ use super::response::Response;
 pub const MAX_CLIENTS: usize = 64;
 /// Requests of one client that may be unanswered at a time; it is not read from until some are answered.
 pub const MAX_UNANSWERED: usize = 1024;
+/// Bytes that may wait for all clients together; beyond it those are closed that leave the most unread and take nothing.
+pub const MAX_UNREAD: usize = 256 << 20;
+/// A client with no more than this unread is never refused more for the sake of others, in bytes.
+const SHARE: usize = 1 << 20;
+/// Who takes nothing of what waits for it for so long may be closed to make room for others.
+const STALLED: Duration = Duration::from_secs(1);
 /// New clients taken in one poll.
 const ACCEPTS_A_POLL: usize = 16;
+/// Who sends nothing for so long in the middle of a long frame, while others wait to send theirs, is closed.
+const STUCK: Duration = Duration::from_secs(5);
 
 /// Names a client for as long as the server lives; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientId(u64);
+
+#[cfg(test)]
+impl ClientId {
+    pub(super) fn for_test(number: u64) -> Self {
+        ClientId(number)
+    }
+}
 
 /// One request that waits for [`Server::reply`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +53,8 @@ pub struct Incoming {
     pub client: ClientId,
     /// The request's number, which the response repeats.
     pub id: u64,
+    /// Whether it is to be answered with [`Server::reply_early`], for an operation that knows that.
+    pub early: bool,
     /// What is asked.
     pub request: Request,
     /// The bytes behind it; empty for most requests.
@@ -51,6 +72,8 @@ pub struct Counts {
     pub turned_away: u64,
     /// Events that listeners were too slow for.
     pub events_lost: u64,
+    /// Clients closed because they were too slow: to read what waited for them, or to send what they had begun.
+    pub too_slow: u64,
 }
 
 /// A control socket.
@@ -66,8 +89,14 @@ pub struct Server {
     last_client: u64,
     /// Accepting failed, for want of descriptors: not to be waited on till the next poll has tried again.
     deaf: bool,
+    intake: Intake,
+    /// Long frames that wait for clients, each once however many it waits for.
+    long: Vec<Weak<Vec<u8>>>,
+    /// When it was polled last.
+    now: Instant,
     turned_away: u64,
     events_lost: u64,
+    too_slow: u64,
 }
 
 impl Server {
@@ -87,8 +116,12 @@ impl Server {
             connections: Vec::new(),
             last_client: 0,
             deaf: false,
+            intake: Intake::default(),
+            long: Vec::new(),
+            now: Instant::now(),
             turned_away: 0,
             events_lost: 0,
+            too_slow: 0,
         })
     }
 
@@ -112,6 +145,11 @@ impl Server {
     /// Each must be answered once with [`Server::reply`] or [`Server::listen`], now or after later polls. At most 64
     /// requests a client are returned a poll. Never blocks.
     pub fn poll(&mut self) -> Vec<Incoming> {
+        self.poll_at(Instant::now())
+    }
+
+    fn poll_at(&mut self, now: Instant) -> Vec<Incoming> {
+        self.now = now;
         let mut incoming = Vec::new();
         let ready = self.ready();
         for (connection, ready) in self.connections.iter_mut().zip(&ready[1..]) {
@@ -123,11 +161,12 @@ impl Server {
             {
                 connection.gone = true;
             }
-            if !ready.is_empty() || connection.has_request() {
-                connection.read(&mut incoming);
+            if !ready.is_empty() || connection.has_request() || connection.waits_for_room() {
+                connection.read(&mut incoming, &mut self.intake);
             }
         }
-        self.connections.retain(|connection| !connection.gone);
+        self.close_stuck(now);
+        self.remove_gone();
         self.deaf = false;
         if !ready[0].is_empty() {
             self.accept();
@@ -135,6 +174,68 @@ impl Server {
         incoming
     }
 
+    /// Closes those who hold room for a frame that doesn't come, when others wait for room.
+    fn close_stuck(&mut self, now: Instant) {
+        if !self.intake.is_short() {
+            return;
+        }
+        for connection in &mut self.connections {
+            if connection.idle_since().is_some_and(|since| now.saturating_duration_since(since) >= STUCK) {
+                connection.close(format_args!(
+                    "nothing came for {} s in the middle of a frame, and others wait to send theirs",
+                    STUCK.as_secs()
+                ));
+                self.too_slow += 1;
+            }
+        }
+    }
+
+    fn remove_gone(&mut self) {
+        let intake = &mut self.intake;
+        self.connections.retain_mut(|connection| {
+            if connection.gone {
+                connection.give_back(intake);
+            }
+            !connection.gone
+        });
+    }
+
+    /// Whether a frame may wait for the connection at `index`, by what waits for all of them. To make room others are
+    /// closed that take nothing, those with the most unread first.
+    fn has_room(&mut self, index: usize, frame: &Arc<Vec<u8>>) -> bool {
+        if self.connections[index].unread() + frame.len() <= SHARE {
+            return true;
+        }
+        loop {
+            self.long.retain(|frame| frame.strong_count() > 0);
+            let is_new = !self.long.iter().any(|long| std::ptr::eq(long.as_ptr(), Arc::as_ptr(frame)));
+            let long: usize = self.long.iter().filter_map(Weak::upgrade).map(|frame| frame.len()).sum();
+            let short: usize = self.connections.iter().map(Connection::short_unread).sum();
+            if long + short + if is_new { frame.len() } else { 0 } <= MAX_UNREAD {
+                if is_new && frame.len() > LONG {
+                    self.long.push(Arc::downgrade(frame));
+                }
+                return true;
+            }
+            if !self.close_most_stalled(index) {
+                return false;
+            }
+        }
+    }
+
+    /// Closes the client with the most unread of those that take nothing; `false` when there is none beside that at `index`.
+    fn close_most_stalled(&mut self, index: usize) -> bool {
+        let is_stalled = |connection: &Connection| {
+            connection.unread() > SHARE
+                && self.now.saturating_duration_since(connection.takes_nothing_since()) >= STALLED
+        };
+        let others = self.connections.iter_mut().enumerate().filter(|(other, _)| *other != index);
+        let stalled = others.map(|(_, connection)| connection).filter(|connection| is_stalled(connection));
+        let Some(most) = stalled.max_by_key(|connection| connection.unread()) else { return false };
+        most.give_up();
+        self.too_slow += 1;
+        true
+    }
     /// What is ready: the listener first, then each connection.
     fn ready(&self) -> Vec<PollFlags> {
         let mut fds = vec![PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
@@ -182,30 +283,74 @@ impl Server {
 
     /// Answers a request. A client that has gone since is none of the caller's concern.
     ///
-    /// A response that doesn't fit a frame is replaced by a failure that says so. A client that leaves more than 136 MiB
-    /// unread is closed.
+    /// A response that doesn't fit a frame, or for which there is no room beside what waits for others, is replaced by a
+    /// failure that says so. A client that leaves too much unread is closed.
     pub fn reply(&mut self, client: ClientId, response: &Response, body: &[u8]) {
-        if let Some(connection) = self.connection(client) {
-            connection.answer(response, body);
+        let Some(index) = self.index(client) else { return };
+        let mut frame = Arc::new(frame_of(response, body));
+        if !self.has_room(index, &frame) {
+            let text = "the answer came, but too much waits for other clients to keep it: ask again";
+            frame = Arc::new(frame_of(&Response::failed(response.id, Code::Refused, text), &[]));
         }
+        self.connections[index].answer(&frame);
+    }
+
+    /// Answers a request that asked for an early answer: it is on its way, and [`Server::end_early`] will tell what became
+    /// of it. Until then it counts as unanswered.
+    pub fn reply_early(&mut self, client: ClientId, response: &Response) {
+        if let Some(connection) = self.connection(client) {
+            connection.respond(response);
+        }
+    }
+
+    /// Tells one client what became of a request that was answered early. As safe from loss as an answer; where there is
+    /// no room for one, the client is closed.
+    pub fn end_early(&mut self, client: ClientId, event: &Event, body: &[u8]) {
+        let Some(index) = self.index(client) else { return };
+        let mut frame = Vec::new();
+        if let Err(error) = encode(event, body, &mut frame) {
+            return self.connections[index].close(error);
+        }
+        let frame = Arc::new(frame);
+        if self.has_room(index, &frame) {
+            self.connections[index].answer(&frame);
+        } else {
+            self.connections[index].give_up();
+            self.too_slow += 1;
+        }
+    }
+
+    /// Tells one client an event, whatever it listens to, and says whether there was room. When there is none nothing is
+    /// told or counted: it is for the caller to do something else.
+    pub fn offer(&mut self, client: ClientId, event: &Event, body: &[u8]) -> bool {
+        let mut frame = Vec::new();
+        let Some(index) = self.index(client).filter(|_| encode(event, body, &mut frame).is_ok()) else {
+            return false;
+        };
+        let frame = Arc::new(frame);
+        self.has_room(index, &frame) && self.connections[index].tell(&frame)
     }
 
     /// Answers a `listen` request with success, and tells this client of events from now on. A second `listen` of the
     /// same client replaces its filter.
     pub fn listen(&mut self, client: ClientId, id: u64, filter: Filter) {
         if let Some(connection) = self.connection(client) {
-            connection.answer(&Response::done(id), &[]);
+            connection.answer(&Arc::new(frame_of(&Response::done(id), &[])));
             connection.filter = Some(filter);
         }
     }
 
+    fn index(&self, client: ClientId) -> Option<usize> {
+        self.connections.iter().position(|connection| connection.id == client && !connection.gone)
+    }
+
     fn connection(&mut self, client: ClientId) -> Option<&mut Connection> {
-        self.connections.iter_mut().find(|connection| connection.id == client && !connection.gone)
+        self.index(client).map(|index| &mut self.connections[index])
     }
 
     /// Whether this client is still connected, as far as the last poll saw: nobody else waits for its answers.
     pub fn is_connected(&self, client: ClientId) -> bool {
-        self.connections.iter().any(|connection| connection.id == client && !connection.gone)
+        self.index(client).is_some()
     }
 
     /// Whether anybody listens at all; when not, there is no need to make an event.
@@ -215,7 +360,7 @@ impl Server {
 
     /// Tells an event to the listeners that want it, and returns how many were.
     ///
-    /// A listener with 4 MiB unread loses the event; it is counted, and the listener is told how many it lost.
+    /// A listener that leaves too much unread loses the event; it is counted, and the listener is told how many it lost.
     ///
     /// # Errors
     /// [`FrameError`] when the event doesn't fit a frame; nobody was told then.
@@ -228,11 +373,16 @@ impl Server {
         }
         let mut frame = Vec::new();
         encode(event, body, &mut frame)?;
+        let frame = Arc::new(frame);
         let mut told = 0;
-        for connection in self.connections.iter_mut().filter(|connection| wants(connection)) {
-            if connection.tell(&frame) {
+        for index in 0..self.connections.len() {
+            if !wants(&self.connections[index]) {
+                continue;
+            }
+            if self.has_room(index, &frame) && self.connections[index].tell(&frame) {
                 told += 1;
             } else {
+                self.connections[index].lose_event();
                 self.events_lost += 1;
             }
         }
@@ -244,7 +394,7 @@ impl Server {
         for connection in &mut self.connections {
             connection.write();
         }
-        self.connections.retain(|connection| !connection.gone);
+        self.remove_gone();
     }
 
     /// What was counted.
@@ -254,6 +404,7 @@ impl Server {
             listeners: self.connections.iter().filter(|connection| connection.filter.is_some()).count(),
             turned_away: self.turned_away,
             events_lost: self.events_lost,
+            too_slow: self.too_slow,
         }
     }
 }
@@ -263,5 +414,105 @@ fn turn_away(mut stream: &UnixStream, response: &Response) {
     let mut frame = Vec::new();
     if encode(response, &[], &mut frame).is_ok() {
         let _ = stream.write_all(&frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{MAX_BODY, MAX_INCOMING};
+    use std::io::{Read, Write};
+
+    /// Writes as much as the server takes, takes that off `bytes`, and returns the requests that came.
+    fn write(client: &mut UnixStream, server: &mut Server, bytes: &mut &[u8], now: Instant) -> Vec<Incoming> {
+        let mut incoming = Vec::new();
+        let mut idle = 0;
+        while idle < 3 {
+            let count = client.write(bytes).unwrap_or(0);
+            *bytes = &bytes[count..];
+            idle = if count > 0 { 0 } else { idle + 1 };
+            incoming.extend(server.poll_at(now));
+        }
+        incoming
+    }
+
+    fn bound() -> (tempfile::TempDir, Server) {
+        let directory = tempfile::TempDir::new().unwrap();
+        let server = Server::bind(&directory.path().join("control.sock"), 0o660).unwrap();
+        (directory, server)
+    }
+
+    fn connect(directory: &tempfile::TempDir, server: &mut Server) -> (UnixStream, ClientId) {
+        let client = UnixStream::connect(directory.path().join("control.sock")).unwrap();
+        client.set_nonblocking(true).unwrap();
+        server.poll();
+        (client, ClientId(server.last_client))
+    }
+
+    #[test]
+    fn those_who_take_nothing_make_room_for_others() {
+        let (directory, mut server) = bound();
+        let stuck: Vec<_> = (0..4).map(|_| connect(&directory, &mut server)).collect();
+        let (mut live, client) = connect(&directory, &mut server);
+        let body = vec![7; MAX_BODY - 100];
+        for (_, stuck) in &stuck {
+            server.reply(*stuck, &Response::done(1), &body[..MAX_UNREAD / 4 - 100]);
+        }
+        let mut read = move || {
+            let mut header = [0; 4];
+            live.read_exact(&mut header).unwrap();
+            let mut rest = Vec::new();
+            // It ends with what is there now.
+            let _ = live.read_to_end(&mut rest);
+            String::from_utf8_lossy(&rest[4..]).into_owned()
+        };
+        server.reply(client, &Response::done(1), &body);
+        server.flush();
+        assert!(read().contains("ask again"), "nobody is known to be stuck yet");
+        assert_eq!((server.counts().clients, server.counts().too_slow), (5, 0));
+        // What fits beside everything is always there.
+        server.reply(client, &Response::done(2), b"short");
+        server.flush();
+        assert!(read().ends_with("short"));
+
+        server.poll_at(Instant::now() + STALLED);
+        server.reply(client, &Response::done(3), &body);
+        server.flush();
+        assert!(read().starts_with(r#"{"id":3,"ok":true}"#));
+        assert_eq!((server.counts().clients, server.counts().too_slow), (4, 1));
+    }
+
+    #[test]
+    fn one_who_stops_in_the_middle_of_a_frame_makes_room_for_those_who_go_on() {
+        let (directory, mut server) = bound();
+        let now = Instant::now();
+        let header = br#"{"id":1,"op":"send","topic":"t"}"#;
+        let length = |length: usize| u32::try_from(length).unwrap().to_le_bytes();
+        let frame = [&length(header.len())[..], &length(MAX_BODY), header, &vec![7; MAX_BODY]].concat();
+        let connect = |server: &mut Server| connect(&directory, server).0;
+        // As many as there is room for begin, and stop.
+        let mut stuck: Vec<_> = (0..MAX_INCOMING / frame.len()).map(|_| connect(&mut server)).collect();
+        for client in &mut stuck {
+            assert!(write(client, &mut server, &mut &frame[..1 << 20], now).is_empty());
+        }
+        let mut live = connect(&mut server);
+        let mut rest = &frame[..];
+        assert!(write(&mut live, &mut server, &mut rest, now).is_empty(), "there is no room for it");
+        assert!(!server.has_requests(), "and the owner may sleep");
+        let mut short = connect(&mut server);
+        let status = [&length(24)[..], &length(0), br#"{"id":1,"op": "status" }"#].concat();
+        assert_eq!(write(&mut short, &mut server, &mut &status[..], now).len(), 1, "short requests go on");
+
+        let later = Instant::now() + STUCK;
+        assert_eq!(server.counts().too_slow, 0);
+        server.poll_at(later);
+        assert_eq!(server.counts().too_slow, u64::try_from(stuck.len()).unwrap());
+        let mut words = Vec::new();
+        // What it wrote and nobody read makes its end an error.
+        let _ = stuck[0].read_to_end(&mut words);
+        assert!(String::from_utf8_lossy(&words).contains("nothing came for 5 s"), "{words:?}");
+        let incoming = write(&mut live, &mut server, &mut rest, later);
+        assert_eq!((incoming.len(), incoming[0].body.len()), (1, MAX_BODY));
+        assert_eq!(server.counts().clients, 2);
     }
 }

@@ -10,6 +10,7 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"ivring\0\x01");
 
 /// A protocol version: the layout changes incompatibly with `major`, compatibly with `minor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
 pub struct Version {
     /// Incompatible changes.
     pub major: u16,
@@ -43,6 +44,7 @@ impl core::fmt::Display for Version {
 
 /// The versions one side can speak, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
 pub struct VersionRange {
     /// Oldest.
     pub min: Version,

@@ -20,6 +20,8 @@ pub const MAX_TOPIC: usize = 255;
 
 /// What a record is, as the ring carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "control", serde(rename_all = "snake_case"))]
 pub enum Kind {
     /// A message on a topic; `id` numbers the sender's messages.
     Message,
@@ -68,6 +70,8 @@ impl Kind {
 
 /// How a request went, in its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "control", serde(rename_all = "snake_case"))]
 pub enum Status {
     /// The payload is the answer.
     Ok,
@@ -144,6 +148,8 @@ const _: () = assert!(size_of::<Header>() == 16);
 
 /// Why a record's payload is no envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "control", serde(rename_all = "snake_case"))]
 pub enum EnvelopeError {
     /// Shorter than an envelope.
     #[error("record of {length} bytes is shorter than an envelope of {ENVELOPE}")]

@@ -42,6 +42,8 @@ pub enum SendError {
 
 /// Why nothing more can be received on this link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "control", serde(rename_all = "snake_case"))]
 pub enum LinkError {
     /// The peer broke the ring.
     #[error(transparent)]

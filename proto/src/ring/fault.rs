@@ -4,6 +4,8 @@
 ///
 /// Positions and lengths are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "control", serde(rename_all = "snake_case"))]
 pub enum Fault {
     /// A header's tag does not belong to its position and session: stale bytes, or a second writer.
     #[error("header {header:#018x} at position {position} has tag {found:#08x} instead of {expected:#08x}")]

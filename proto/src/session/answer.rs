@@ -8,6 +8,8 @@ use crate::memory::Memory;
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "control", serde(rename_all = "snake_case"))]
 pub enum Refusal {
     /// Every channel belongs to somebody.
     Full {

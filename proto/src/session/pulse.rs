@@ -10,6 +10,7 @@ pub const BEAT: Duration = Duration::from_secs(1);
 /// rolled-back region or a scribbler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("heartbeat reads {found:#018x} and {written:#018x} was written: somebody else writes here")]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
 pub struct SecondWriter {
     /// What this side wrote last.
     pub written: u64,

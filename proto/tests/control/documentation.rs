@@ -41,11 +41,30 @@ fn examples_are_frames_of_this_version() {
             assert_eq!(again.get(field), Some(shown), "{field} in {example}");
         }
     }
-    for operation in ["status", "list", "ping", "send", "request", "listen", "evict"] {
+    for operation in ["status", "list", "ping", "send", "request", "listen", "serve", "respond", "evict"] {
         assert!(requests.iter().any(|shown| shown == operation), "{operation} has no example");
         assert!(PAGE.contains(&format!("### {operation}\n")), "{operation} has no section");
     }
-    for event in ["message", "attached", "detached", "lost"] {
+    for event in [
+        "message",
+        "attached",
+        "detached",
+        "lost",
+        "stale",
+        "back",
+        "undelivered",
+        "delivered",
+        "interrupted",
+        "declined",
+        "refused",
+        "fault",
+        "second_writer",
+        "region_lost",
+        "request",
+        "response",
+        "pong",
+        "unanswered",
+    ] {
         assert!(events.iter().any(|shown| shown == event), "{event} has no example");
     }
     assert!(PAGE.contains(&MAX_HEADER.to_string()) && PAGE.contains(&MAX_BODY.to_string()));

@@ -175,13 +175,33 @@ fn a_refused_listen_makes_no_listener() {
 }
 
 #[test]
-fn an_event_too_long_for_the_queue_costs_no_others() {
+fn long_events_leave_room_for_short_ones_and_are_bounded() {
     let (directory, mut server) = server();
     let mut client = listener(&directory, &mut server, r#"{"id":1,"op":"listen"}"#);
-    server.publish(&message("web1", "log", 0), &[]).unwrap();
-    server.publish(&message("web1", "log", 1), &vec![0; MAX_BODY]).unwrap();
-    server.publish(&message("web1", "log", 2), &[]).unwrap();
+    let long = vec![0; MAX_BODY];
+    for (number, body) in [(0, &[][..]), (1, &long), (2, &[]), (3, &long), (4, &long), (5, &[])] {
+        server.publish(&message("web1", "log", number), body).unwrap();
+    }
     let got = drain(&mut server, &mut client);
-    assert_eq!(got.len(), 3);
-    assert_eq!((&got[0]["message"], &got[1]["count"], &got[2]["message"]), (&0.into(), &1.into(), &2.into()));
+    let numbers: Vec<_> = got.iter().map(|header| header["message"].as_u64()).collect();
+    assert_eq!(numbers, [Some(0), Some(1), Some(2), Some(3), None]);
+    assert_eq!(got[4]["count"], 2, "nothing overtakes what was lost");
+}
+
+#[test]
+fn those_who_are_stuck_lose_and_one_who_reads_loses_nothing() {
+    let (directory, mut server) = server();
+    let mut live = listener(&directory, &mut server, r#"{"id":1,"op":"listen"}"#);
+    let stuck: Vec<_> =
+        (0..5).map(|_| listener(&directory, &mut server, r#"{"id":1,"op":"listen"}"#)).collect();
+    let long = vec![0; MAX_BODY];
+    for number in 0..6 {
+        server.publish(&message("web1", "log", number), &long).unwrap();
+        let got = drain(&mut server, &mut live);
+        assert_eq!((got.len(), &got[0]["message"]), (1, &number.into()));
+    }
+    let counts = server.counts();
+    assert_eq!((counts.clients, counts.too_slow), (6, 0), "what waits for all of them is kept once");
+    assert_eq!(counts.events_lost, 5 * 4);
+    drop(stuck);
 }
