@@ -90,7 +90,11 @@ impl Region {
             && (1..=255).contains(&region.channels)
             && areas.windows(2).all(|two| two[0].0 + two[0].1 <= two[1].0)
             && areas.iter().all(|area| area.0.is_multiple_of(4096));
-        if right { Ok(Some(region)) } else { Err(wrong(format!("no superblock for 1.0: {region:?}"))) }
+        if right {
+            Ok(Some(region))
+        } else {
+            Err(wrong(format!("no superblock for 1.0, versions {:#x}: {areas:x?}", word(16))))
+        }
     }
 
     /// Where a channel lies.
