@@ -43,7 +43,7 @@ fn a_region_in_use_is_shown_with_what_waits_in_its_rings() {
     assert_eq!(code, 0, "{view}");
     assert_eq!(
         (&view["state"], &view["generation"], &view["versions"]),
-        (&"ready".into(), &1.into(), &"1.0".into())
+        (&"ready".into(), &1.into(), &"1.0 to 1.1".into())
     );
     assert_ne!(view["epoch"], 0);
     // And for a moment perhaps a process that another thread of this one is about to start: it has our memory until then.
@@ -69,7 +69,7 @@ fn a_region_in_use_is_shown_with_what_waits_in_its_rings() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines[0],
-        format!("{}: 1 MiB, ready, ivring 1.0, generation 1, any VM may join", path.display())
+        format!("{}: 1 MiB, ready, ivring 1.0 to 1.1, generation 1, any VM may join", path.display())
     );
     assert!(lines[1].starts_with("host: epoch "), "{text}");
     assert!(lines[2].contains(&format!("process {}", daemon.pid())), "{text}");

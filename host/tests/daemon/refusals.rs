@@ -84,7 +84,8 @@ fn guests_that_are_not_there_or_not_the_only_ones() {
 #[test]
 fn bad_topics_and_long_messages() {
     let place = Place::new();
-    let daemon = Daemon::start(&place);
+    let longest = ["--region", place.region(), "--size", "1M", "--channels", "4", "--max-message", "36K"];
+    let daemon = Daemon::start_with(&place, &longest);
     let guest = FakeGuest::attached(&place.region_path(), A, "web1");
     for topic in ["", "a\nb", &"t".repeat(256)] {
         let (code, text) = daemon.fails(&["send", "web1", topic, "x"]);
@@ -95,22 +96,22 @@ fn bad_topics_and_long_messages() {
     fs::write(&file, vec![0; 40_000]).unwrap();
     let (code, text) = daemon.fails(&["send", "web1", "t", "--file", file.to_str().unwrap()]);
     assert_eq!(code, 4);
-    says(&text, &["40000 bytes", "32743"]);
+    says(&text, &["40000 bytes", "36864"]);
     let (code, text) = daemon.fails(&["ping", "web1", "--bytes", "1G"]);
     assert_eq!(code, 4);
     says(&text, &["1073741824", "32744"]);
     assert_eq!(daemon.fails(&["ping", "web1", "--bytes", "8G"]).0, 4);
 
     // No message at all fits into a frame that long.
-    fs::write(&file, vec![0; (16 << 20) + 1]).unwrap();
+    fs::write(&file, vec![0; (64 << 20) + 1]).unwrap();
     let (code, text) = daemon.fails(&["send", "web1", "t", "--file", file.to_str().unwrap()]);
     assert_eq!(code, 4);
-    says(&text, &["16777216", "in parts"]);
+    says(&text, &["67108864", "in parts"]);
     let (code, text) = daemon.fails(&["send", "web1", "t", "--file", "/nowhere/file"]);
     assert_eq!(code, 5);
     says(&text, &["/nowhere/file"]);
 
-    // The longest that fits arrives.
+    // The longest that fits a record arrives.
     fs::write(&file, vec![7; 32_743]).unwrap();
     daemon.ok(&["send", "web1", "t", "--file", file.to_str().unwrap()]);
     assert_eq!(guest.message().1, vec![7; 32_743]);
