@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use ivring_proto::console::{Endpoint, Failure, Output, shown};
 use ivring_proto::control::Request;
-use ivring_proto::link::Counters;
 
 use super::amount::{bytes, time};
 use super::options::Ls;
@@ -31,12 +30,12 @@ const COLUMNS: [(&str, Align); 10] = [
 ];
 
 /// What went wrong, by the name of its column: shown where it happened to anybody at all.
-type Trouble = (&'static str, fn(&Counters) -> u64);
+type Trouble = (&'static str, fn(&Guest) -> u64);
 
 const TROUBLES: [Trouble; 3] = [
-    ("FULL", |counters| counters.full),
-    ("DROPPED", |counters| counters.pings_dropped.saturating_add(counters.unknown)),
-    ("AGAIN", |counters| counters.redelivered),
+    ("FULL", |guest| guest.counters.full),
+    ("DROPPED", |guest| guest.counters.pings_dropped.saturating_add(guest.counters.unknown)),
+    ("AGAIN", |guest| guest.counters.redelivered),
 ];
 
 /// Lists the guests of the running daemon, once or over and over.
@@ -64,7 +63,7 @@ pub(super) fn list(ls: &Ls, daemon: &Endpoint, out: &mut Output) -> Result<(), F
 
 /// The troubles that any of these guests had.
 fn troubles<'a>(guests: impl Iterator<Item = &'a Guest> + Clone) -> Vec<Trouble> {
-    TROUBLES.into_iter().filter(|(_, count)| guests.clone().any(|guest| count(&guest.counters) > 0)).collect()
+    TROUBLES.into_iter().filter(|(_, count)| guests.clone().any(|guest| count(guest) > 0)).collect()
 }
 
 fn trouble_columns(troubles: &[Trouble]) -> impl Iterator<Item = (&'static str, Align)> {
@@ -72,7 +71,7 @@ fn trouble_columns(troubles: &[Trouble]) -> impl Iterator<Item = (&'static str, 
 }
 
 fn trouble_cells(guest: &Guest, troubles: &[Trouble]) -> impl Iterator<Item = String> {
-    troubles.iter().map(|(_, count)| count(&guest.counters).to_string())
+    troubles.iter().map(|(_, count)| count(guest).to_string())
 }
 
 fn row(guest: &Guest, troubles: &[Trouble]) -> Vec<String> {

@@ -74,7 +74,7 @@ fn ls_shows_who_is_there_and_what_passed() {
         evil,
         json!({
             "guest": B, "port": "agent", "name": "\x1b[31mevil", "region": region, "channel": 1,
-            "state": "attached", "silent_ms": null, "max_message": 32_744,
+            "state": "attached", "silent_ms": null, "max_message": 64 << 20,
             "sent": 1, "sent_bytes": 0, "received": 1, "received_bytes": 2048, "redelivered": 0, "full": 0,
             "pings_dropped": 0, "unknown": 0,
         })

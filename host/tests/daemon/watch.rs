@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::process::Stdio;
+use std::time::Instant;
 
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal;
@@ -11,18 +12,20 @@ use serde_json::Value;
 use crate::fake_guest::FakeGuest;
 use crate::listening::Listening;
 use crate::place::Place;
-use crate::running::Daemon;
+use crate::running::{Daemon, LIMIT};
 
 const A: &str = "6b7c1f2e-0000-4000-8000-000000000001";
 const B: &str = "6b7c1f2f-0000-4000-8000-000000000002";
 
 /// Reads rounds until one is so.
 fn round(watch: &mut Listening, is_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let deadline = Instant::now() + LIMIT;
     loop {
         let Value::Array(guests) = watch.json()["guests"].take() else { panic!("a list") };
         if is_so(&guests) {
             return guests;
         }
+        assert!(Instant::now() < deadline, "no such round: {guests:?}");
     }
 }
 
