@@ -78,6 +78,7 @@ pub struct Host {
     moved: bool,
     /// Whether something may wait for room on any channel.
     sending: bool,
+    large_wanted: bool,
     lost: bool,
 }
 
@@ -132,6 +133,7 @@ impl Host {
             ladder: Ladder::new(options.profile),
             moved: false,
             sending: false,
+            large_wanted: true,
             lost: false,
             region,
         };

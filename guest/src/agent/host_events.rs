@@ -15,6 +15,10 @@ impl Agent {
     /// Takes what came from the host, up to a bound; says whether anything did.
     pub(super) fn serve_host(&mut self, now: Instant) -> Result<bool, AgentError> {
         let mut busy = false;
+        let wanted = self.server.as_ref().is_some_and(control::Server::has_listeners);
+        if let Some(guest) = &mut self.guest {
+            guest.want_large_messages(wanted);
+        }
         for _ in 0..EVENTS_A_TURN {
             let Some(event) = self.guest.as_mut().and_then(|guest| guest.poll()) else { break };
             busy = true;

@@ -69,7 +69,10 @@ pub(crate) struct Region {
 pub(crate) struct Counters {
     #[serde(flatten)]
     pub(crate) passed: ivring_proto::link::Counters,
-    /// Messages from the host to which nobody listened.
+    /// What came to nothing.
+    #[serde(flatten)]
+    pub(crate) losses: ivring_proto::link::Losses,
+    /// Messages from the host to which nobody listened, besides those counted as unwanted.
     pub(crate) unheard: u64,
     /// Answers to the host's requests for which there was no room.
     pub(crate) answers_lost: u64,
@@ -88,6 +91,7 @@ impl Agent {
                 (guest.end().offer().map(|offer| offer.channel), Some(guest.max_payload("") as u64))
             }
         };
+        let losses = self.guest.as_ref().map(Guest::losses).unwrap_or_default();
         let passed = self.guest.as_ref().map(Guest::counters).unwrap_or_default();
         Status {
             service: "ivring-agent".to_owned(),
@@ -108,7 +112,7 @@ impl Agent {
             channel,
             host: attached.then_some(self.host),
             max_message,
-            counters: Counters { passed, unheard: self.unheard, answers_lost: self.answers.lost() },
+            counters: Counters { passed, losses, unheard: self.unheard, answers_lost: self.answers.lost() },
             clients,
         }
     }

@@ -70,6 +70,12 @@ impl Guest {
         }
     }
 
+    /// Whether messages in fragments are wanted; at first they are. While they are not, those that begin are received,
+    /// dropped and counted, and take no memory. Requests and responses are put together always.
+    pub fn want_large_messages(&mut self, wanted: bool) {
+        self.exchange.want_large_messages(wanted);
+    }
+
     /// Says that all that was received is done with: none of it is delivered again. The next [`poll`](Self::poll) says so
     /// too.
     pub fn ack(&mut self) {

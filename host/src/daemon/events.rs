@@ -30,6 +30,7 @@ impl Daemon {
             let Served { id, host, .. } = &mut regions.all_mut()[index];
             let region = *id;
             let mut other = None;
+            host.want_large_messages(desk.has_listeners());
             taken += host.receive(most - taken, |guest, arrival| match arrival {
                 Arrival::Message { id, topic, payload, redelivered } => {
                     desk.take_message(region, guest, id, &topic, &payload, redelivered);

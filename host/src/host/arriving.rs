@@ -82,6 +82,14 @@ impl Host {
         taken
     }
 
+    /// Whether messages in fragments are wanted; at first they are. While they are not, those that begin are received,
+    /// dropped and counted, and take no memory. Requests and responses are put together always.
+    pub fn want_large_messages(&mut self, wanted: bool) {
+        if std::mem::replace(&mut self.large_wanted, wanted) != wanted {
+            self.exchanges.iter_mut().for_each(|exchange| exchange.want_large_messages(wanted));
+        }
+    }
+
     /// Says that all that was received from a guest is done with: none of it is delivered again. The next call that looks
     /// for more from the same guest says so too.
     pub fn ack(&mut self, guest: &Identity) {

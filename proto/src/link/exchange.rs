@@ -48,6 +48,8 @@ pub struct Losses {
     pub late: u64,
     /// Fragments of messages whose beginning another process had received, dropped.
     pub stray_fragments: u64,
+    /// Messages in fragments that came while nobody wanted any, dropped.
+    pub unwanted: u64,
     /// Messages whose transfer was interrupted.
     pub interrupted: u64,
     /// Messages that the peer would not take.
@@ -284,6 +286,12 @@ impl Exchange {
         self.incoming.hold(held);
     }
 
+    /// Whether messages in fragments are wanted. While they are not, those that begin are received, dropped and counted
+    /// without being put together; requests and responses are put together always.
+    pub fn want_large_messages(&mut self, wanted: bool) {
+        self.incoming.want(wanted);
+    }
+
     /// Takes a record that the link received; returns what arrived with it, if that is for the program. The time is asked
     /// for only where it matters.
     pub fn take<'a>(
@@ -306,6 +314,7 @@ impl Exchange {
                 let fragment = received.fragment?;
                 let whole = self.incoming.take(&received, &fragment);
                 self.losses.stray_fragments = self.incoming.dropped();
+                self.losses.unwanted = self.incoming.unwanted();
                 self.whole(whole?, now())
             }
             Kind::End => {

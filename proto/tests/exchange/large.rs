@@ -158,6 +158,26 @@ fn a_peer_that_knows_no_fragments_is_sent_none() {
 }
 
 #[test]
+fn messages_that_nobody_wants_take_no_memory_and_requests_are_put_together() {
+    let mut sides = pair(4096);
+    sides[1].exchange.want_large_messages(false);
+    sides[0].send("file", &content(1, 500_000)).unwrap();
+    for _ in 0..100 {
+        sides[0].turn();
+        sides[1].turn();
+        assert_eq!(sides[1].budget.left(), crate::pair::BUDGET);
+    }
+    settle(&mut sides);
+    assert!(matches!(sides[0].outcomes[..], [Outcome::Delivered { .. }]));
+    assert_eq!((sides[1].arrived.len(), sides[1].exchange.losses().unwanted), (0, 1));
+    sides[0].request("ask", &content(1, 5000), Duration::MAX).unwrap();
+    settle(&mut sides);
+    assert!(
+        matches!(&sides[1].arrived[..], [Arrival::Request { payload, .. }] if payload[..] == content(1, 5000))
+    );
+}
+
+#[test]
 fn a_receiver_takes_no_more_than_it_has_memory_for() {
     let mut sides = pair(4096);
     let other = content(2, 4000);

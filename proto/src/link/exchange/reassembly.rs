@@ -31,6 +31,9 @@ pub(super) struct Whole {
 struct Partial {
     transfer: u64,
     total: usize,
+    received: usize,
+    /// Nobody wants it: its pieces are counted and dropped.
+    unwanted: bool,
     whole: Whole,
     share: Share,
 }
@@ -48,8 +51,12 @@ pub(super) struct Reassembly {
     /// Its further pieces are dropped: it was ended already.
     dropping: Option<u64>,
     endings: VecDeque<(u64, Ending)>,
+    /// Whether messages are put together at all.
+    wanted: bool,
     /// Pieces that belonged to nothing.
     dropped: u64,
+    /// Messages that nobody wanted.
+    unwanted: u64,
 }
 
 impl Reassembly {
@@ -62,8 +69,15 @@ impl Reassembly {
             held: false,
             dropping: None,
             endings: VecDeque::new(),
+            wanted: true,
             dropped: 0,
+            unwanted: 0,
         }
+    }
+
+    /// Whether messages are to be put together; requests and responses always are.
+    pub(super) fn want(&mut self, wanted: bool) {
+        self.wanted = wanted;
     }
 
     /// Takes a piece; returns the message when that was the last one.
@@ -74,7 +88,7 @@ impl Reassembly {
         }
         let fits = |partial: &Partial| {
             partial.transfer == transfer
-                && partial.whole.payload.len() as u64 == offset
+                && partial.received as u64 == offset
                 && partial.total as u64 == fragment.total
         };
         if !self.partial.as_ref().is_some_and(fits) {
@@ -88,12 +102,14 @@ impl Reassembly {
             self.give_up(transfer, Ending::NoMemory);
             return None;
         }
-        if partial.whole.payload.len() < partial.total {
+        if partial.received < partial.total {
             return None;
         }
         self.in_hand.push(transfer);
         // The share goes back here: from now on the bytes are the program's own.
-        self.partial.take().map(|partial| partial.whole)
+        let partial = self.partial.take()?;
+        self.unwanted += u64::from(partial.unwanted);
+        (!partial.unwanted).then_some(partial.whole)
     }
 
     fn begin(&mut self, received: &Received<'_>, fragment: &Fragment) {
@@ -114,8 +130,14 @@ impl Reassembly {
             payload: Vec::new(),
             redelivered: false,
         };
-        self.partial =
-            Some(Partial { transfer: fragment.transfer, total, whole, share: self.budget.share() });
+        self.partial = Some(Partial {
+            transfer: fragment.transfer,
+            total,
+            received: 0,
+            unwanted: !self.wanted && fragment.of == Kind::Message,
+            whole,
+            share: self.budget.share(),
+        });
     }
 
     /// Drops what has come of a transfer and what comes, and has its sender told once.
@@ -184,13 +206,22 @@ impl Reassembly {
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
+
+    /// Messages that nobody wanted.
+    pub(super) fn unwanted(&self) -> u64 {
+        self.unwanted
+    }
 }
 
 impl Partial {
     /// Appends a piece if there is memory for it. Takes twice as much each time, and never more than what has come twice
     /// over: a sender that promises much and sends little holds little.
     fn append(&mut self, piece: &[u8]) -> bool {
-        let Partial { total, whole, share, .. } = self;
+        let Partial { total, received, unwanted, whole, share, .. } = self;
+        *received += piece.len();
+        if *unwanted {
+            return true;
+        }
         let payload = &mut whole.payload;
         let needed = payload.len() + piece.len();
         if needed > payload.capacity() {
