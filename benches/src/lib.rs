@@ -15,10 +15,14 @@ use ivring_proto::{
 /// Size of the ring, in bytes: what a channel has by default.
 pub const CAPACITY: u64 = 256 * 1024;
 
+/// Bytes that gather before their space is given back, where nobody chooses otherwise.
+pub const WINDOW: u64 = CAPACITY / 8;
+
 const PLACE: RingPlace = RingPlace { producer: 0, consumer: 128, data: 256, capacity: CAPACITY };
 const SIZE: usize = 256 + 256 * 1024;
 
 /// Sends `messages` of `length` bytes in batches of `batch` to another thread, which copies out and checks every one.
+/// `window` is how many bytes gather before their space is given back, see [`Consumer::set_release_window`].
 /// Returns the time from the first message sent to the last one checked. Both sides spin, then yield: with fewer free cores
 /// than threads, spinning alone would measure the scheduler.
 ///
@@ -26,11 +30,12 @@ const SIZE: usize = 256 + 256 * 1024;
 ///
 /// When a message is lost or changed, or when `length` is less than 8.
 #[must_use]
-pub fn one_way(messages: u64, length: usize, batch: u64) -> Duration {
+pub fn one_way(messages: u64, length: usize, batch: u64, window: u64) -> Duration {
     assert!(length >= 8, "a message of {length} bytes cannot hold its number");
     let memory = HeapMemory::new(SIZE);
     let mut producer = Producer::start(memory.clone(), PLACE, 1, 0);
     let mut consumer = Consumer::start(memory, PLACE, 1, 0, 0);
+    consumer.set_release_window(window);
     thread::scope(|scope| {
         let receiver = scope.spawn(move || {
             let mut buffer = vec![0; length];
