@@ -121,20 +121,22 @@ impl<'a> Server<'a> {
         fs::read_to_string(listener.log()).expect("it has a log")
     }
 
+    /// The guests that `ls` has.
+    fn guests(&self) -> Vec<Value> {
+        let answer = self.run(&["ls", "--json"]);
+        let listed: Value = serde_json::from_str(&answer.output).expect("ls --json prints JSON");
+        listed["guests"].as_array().expect("a list").clone()
+    }
+
     /// What `ls` has of the guest with this name, when it has it in this state.
     fn guest(&self, name: &str, state: &str) -> Value {
-        wait_for(&format!("{name} {state}"), || {
-            let listed: Value = serde_json::from_str(&self.run(&["ls", "--json"]).output).ok()?;
-            let guests = listed["guests"].as_array()?;
-            guests.iter().find(|guest| guest["name"] == name && guest["state"] == state).cloned()
-        })
+        let wanted = |guest: &Value| guest["name"] == name && guest["state"] == state;
+        wait_for(&format!("{name} {state}"), || self.guests().into_iter().find(wanted))
     }
 
     /// Waits until the channel of the guest with this name is free.
     fn knows_no_more(&self, name: &str) {
-        wait_for("a free channel", || {
-            (self.run(&["ping", name, "--count", "1"]).status == Some(1)).then_some(())
-        });
+        wait_for("a free channel", || self.guests().iter().all(|guest| guest["name"] != name).then_some(()));
     }
 
     /// A message or request of so many bytes is refused, with its length.

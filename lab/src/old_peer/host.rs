@@ -42,7 +42,7 @@ pub struct OldHost {
     /// Not yet told.
     seen: VecDeque<Seen>,
     /// Holds the lock.
-    _file: File,
+    file: File,
 }
 
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl OldHost {
         let channels = (0..shape.channels).map(channel).collect();
         let pulse = Pulse::start(&map, region.status + 8)?;
         map.store_release(region.status, random()?);
-        Ok(Self { region, attempts: [0; 16], pulse, channels, seen: VecDeque::new(), _file: file })
+        Ok(Self { region, attempts: [0; 16], pulse, channels, seen: VecDeque::new(), file })
     }
 
     /// The rings of a channel, which must have a session.
@@ -130,6 +130,13 @@ impl OldHost {
         map.store(answer + 16, detail);
         map.copy_in(answer + 24, &padded::<104>(text));
         map.store_release(answer, nonce);
+    }
+}
+
+impl Drop for OldHost {
+    fn drop(&mut self) {
+        // Closing is not enough while another thread starts a program: until that runs, it has the file, too.
+        let _ = self.file.unlock();
     }
 }
 
