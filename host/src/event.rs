@@ -153,4 +153,14 @@ pub enum Event {
     SecondWriter(SecondWriter),
     /// The region's file was taken away or resized: nothing works any more, close the host.
     Lost(RegionLost),
+    /// Events are missing at this place, because this [`Client`](crate::Client) read them too slowly. A host misses none.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+    /// The daemon has ended or does not serve a region any more: told to a [`Client`](crate::Client) only.
+    Disconnected {
+        /// How that is known.
+        reason: String,
+    },
 }

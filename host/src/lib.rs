@@ -1,6 +1,7 @@
 //! The host side of ivring: owns a region and speaks with every guest in it.
 
 pub mod cli;
+mod client;
 pub mod daemon;
 mod desk;
 mod event;
@@ -17,9 +18,11 @@ pub mod region_glob;
 pub mod region_name;
 mod session_table;
 
+pub use client::{Client, ClientOptions, ClientSendError};
 pub use event::Event;
 pub use host::{Batch, GuestInfo, Host, HostSendError};
 pub use ivring_proto::bytemuck;
+pub use ivring_proto::control::ClientError;
 pub use ivring_proto::link::{
     Arrival, Counters, Declined, InvalidTopic, Kind, LinkError, Losses, SendError, Status, Unanswered,
     Undelivered, WrongSize, value,

@@ -1,8 +1,10 @@
 //! What `ivringd` answers to `list` and `status`, as it writes it and `ivring` reads it.
 
 use ivring_proto::control::{Counts, GuestIdentity};
-use ivring_proto::link::Counters;
-use ivring_proto::session::{Liveness, Phase};
+use ivring_proto::link::{Counters, Losses};
+use ivring_proto::session::{CloseReason, Liveness, Phase};
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::GuestInfo;
@@ -26,13 +28,22 @@ pub(crate) struct Guest {
     /// Why the session is over, when it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
+    /// The same as a number, when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<u8>,
     /// Time since its heartbeat last moved.
     pub(crate) silent_ms: u64,
     /// Bytes that topic and payload of a message to it may have together.
     pub(crate) max_message: usize,
+    /// Bytes that they may have together to go in one record.
+    #[serde(default)]
+    pub(crate) max_record: usize,
     /// What passed through its channel, seen from the host.
     #[serde(flatten)]
     pub(crate) counters: Counters,
+    /// What came to nothing there.
+    #[serde(flatten)]
+    pub(crate) losses: Losses,
 }
 
 /// Where a guest's session is in its life, as far as an operator cares.
@@ -74,7 +85,7 @@ impl Guest {
     /// A guest as the region of that name shows it.
     pub(crate) fn new(region: &str, info: &GuestInfo) -> Self {
         let reason = match info.phase {
-            Phase::Closed(reason) => Some(reason.to_string()),
+            Phase::Closed(reason) => Some(reason),
             Phase::Free | Phase::Offered | Phase::Attached => None,
         };
         Guest {
@@ -82,11 +93,38 @@ impl Guest {
             region: region.to_owned(),
             channel: info.channel,
             state: State::of(info.phase, info.liveness),
-            reason,
+            reason: reason.map(|reason| reason.to_string()),
+            code: reason.map(CloseReason::code),
             silent_ms: u64::try_from(info.silent_for.as_millis()).unwrap_or(u64::MAX),
             max_message: info.max_message,
+            max_record: info.max_record,
             counters: info.counters,
+            losses: info.losses,
         }
+    }
+}
+
+impl Guest {
+    /// What a host says of it; `None` when the daemon writes an identity that is none.
+    pub(crate) fn into_info(self) -> Option<GuestInfo> {
+        let (phase, liveness) = match self.state {
+            State::Joining => (Phase::Offered, Liveness::Alive),
+            State::Attached => (Phase::Attached, Liveness::Alive),
+            State::Stale => (Phase::Attached, Liveness::Stale),
+            State::Closed => (Phase::Closed(CloseReason::from_code(self.code.unwrap_or(0))), Liveness::Alive),
+        };
+        Some(GuestInfo {
+            identity: self.who.identity()?,
+            name: self.who.name,
+            channel: self.channel,
+            phase,
+            liveness,
+            silent_for: Duration::from_millis(self.silent_ms),
+            counters: self.counters,
+            losses: self.losses,
+            max_message: self.max_message,
+            max_record: self.max_record,
+        })
     }
 }
 

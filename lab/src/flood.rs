@@ -69,5 +69,5 @@ fn take_answer(client: &mut Client) -> Result<(), ClientError> {
         return Ok(());
     }
     let text = response.error.unwrap_or_else(|| "a message was not taken".to_owned());
-    Err(ClientError::Refused { code: response.code, text })
+    Err(ClientError::Refused { code: response.code, text, detail: None })
 }

@@ -9,7 +9,7 @@ use crate::host::Heard;
 
 fn refused(result: Result<impl Sized, ClientError>) -> (Code, String) {
     match result {
-        Err(ClientError::Refused { code, text }) => (code, text),
+        Err(ClientError::Refused { code, text, .. }) => (code, text),
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it was done"),
     }

@@ -70,7 +70,7 @@ pub(super) fn ping(ping: &Ping, daemon: &Endpoint, out: &mut Output) -> Result<(
                 }
             }
             // One that is lost among others is counted, and said.
-            Err(ClientError::Refused { code: Code::Negative, text }) if number > 1 => {
+            Err(ClientError::Refused { code: Code::Negative, text, .. }) if number > 1 => {
                 tracing::warn!("seq={number}: {}", shown(&text));
             }
             Err(error) => return Err(error.into()),

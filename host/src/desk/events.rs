@@ -148,6 +148,8 @@ impl Desk {
                 self.publish(&event);
             }
             Event::Message { .. } | Event::Request { .. } | Event::Response { .. } | Event::Pong { .. } => {}
+            // Clients hear these, and no host says them.
+            Event::Missed { .. } | Event::Disconnected { .. } => {}
         }
     }
 

@@ -81,7 +81,24 @@ impl RequestError {
 
     /// The answer to the request `id`.
     pub(super) fn response(&self, id: u64) -> Response {
-        Response::failed(id, self.code(), self)
+        let response = Response::failed(id, self.code(), self);
+        match self.send_error() {
+            Some(error) => response.with_detail(&error),
+            None => response,
+        }
+    }
+
+    /// The same as the host says it, where it does.
+    fn send_error(&self) -> Option<SendError> {
+        match *self {
+            RequestError::NotAttached { .. } | RequestError::Who(WhoError::Nobody(_)) => {
+                Some(SendError::NotAttached)
+            }
+            RequestError::Full { needed, free, .. } => Some(SendError::Full { needed, free }),
+            RequestError::TooLarge { length, max, .. } => Some(SendError::TooLarge { length, max }),
+            RequestError::Fault { fault, .. } => Some(SendError::Fault(fault)),
+            _ => None,
+        }
     }
 
     /// Why nothing was sent to a guest in that phase.

@@ -6,14 +6,17 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ivring_proto::link::{GuestEnd, GuestEvent, GuestOptions, Kind, Status, Topic, Waiting};
+use ivring_proto::link::{
+    Arrival, Budget, DEFAULT_MAX_MESSAGE, Exchange, GuestEnd, GuestEvent, GuestOptions, Incarnation, Kind,
+    Status, Topic, Waiting,
+};
 use ivring_proto::memory::MappedFile;
 use ivring_proto::session::{Identity, Port, Text, Uuid};
 
 use crate::running::LIMIT;
 
 /// What the guest's thread is told to do.
-pub type Order = Box<dyn FnOnce(&mut GuestEnd<MappedFile>) + Send>;
+pub type Order = Box<dyn FnOnce(&mut GuestEnd<MappedFile>, &mut Exchange) + Send>;
 
 /// What the guest saw.
 #[derive(Debug, PartialEq, Eq)]
@@ -93,9 +96,24 @@ impl FakeGuest {
         order: impl FnOnce(&mut GuestEnd<MappedFile>) -> T + Send + 'static,
     ) -> Receiver<T> {
         let (done, result) = channel();
-        let order: Order = Box::new(move |guest| drop(done.send(order(guest))));
-        self.orders.as_ref().expect("it lives").send(order).expect("it runs");
+        self.order(Box::new(move |guest, _| drop(done.send(order(guest)))));
         result
+    }
+
+    /// Sends a message that may go over in fragments.
+    pub fn send_large(&self, topic: &'static str, payload: Vec<u8>) -> u64 {
+        let (done, result) = channel();
+        self.order(Box::new(move |guest, exchange| {
+            let link = guest.link().expect("attached");
+            let id = exchange.send(link, Topic::new(topic).expect("a topic"), &payload).expect("room");
+            link.flush();
+            let _ = done.send(id);
+        }));
+        result.recv_timeout(LIMIT).expect("it runs")
+    }
+
+    fn order(&self, order: Order) {
+        self.orders.as_ref().expect("it lives").send(order).expect("it runs");
     }
 
     /// Sends a message, waiting for room.
@@ -181,18 +199,28 @@ impl Drop for FakeGuest {
 fn run(mut guest: GuestEnd<MappedFile>, orders: &Receiver<Order>, sees: &Sender<Seen>) {
     let started = Instant::now();
     let mut buffer = vec![0; 1 << 20];
+    let mut exchange = Exchange::new(DEFAULT_MAX_MESSAGE, Budget::new(DEFAULT_MAX_MESSAGE));
     // Nobody may wait any more for what it sees.
     let tell = |seen| drop(sees.send(seen));
     loop {
         match orders.try_recv() {
-            Ok(order) => order(&mut guest),
+            Ok(order) => order(&mut guest, &mut exchange),
             Err(std::sync::mpsc::TryRecvError::Disconnected) => return,
             Err(std::sync::mpsc::TryRecvError::Empty) => {}
         }
         let now = started.elapsed();
         let event = guest.poll(now, &mut entropy);
-        let idle = event.is_none();
+        let mut idle = event.is_none();
+        if let Some(GuestEvent::Attached { .. }) = event {
+            let offer = guest.offer().expect("attached");
+            exchange.begin(Incarnation::of(offer.nonce), offer.version);
+        }
         event.into_iter().for_each(|event| tell(Seen::Event(event)));
+        if let Some(link) = guest.link() {
+            // What goes wrong ends the session, and that is seen.
+            idle &= !exchange.pump(link).unwrap_or(false);
+        }
+        exchange.ack();
         let received = match guest.receive(now, &mut buffer) {
             Ok(Some(received)) => received,
             Ok(None) => {
@@ -203,21 +231,36 @@ fn run(mut guest: GuestEnd<MappedFile>, orders: &Receiver<Order>, sees: &Sender<
             }
             Err(error) => panic!("the host broke its ring: {error}"),
         };
-        let (id, status, payload) = (received.id, received.status, received.payload.to_vec());
         match received.kind {
-            Kind::Message => {
-                let (topic, redelivered) = (received.topic.to_owned(), received.redelivered);
-                tell(Seen::Message { topic, payload, redelivered });
+            // The tests number their own.
+            Kind::Response => {
+                let (id, status, payload) = (received.id, received.status, received.payload.to_vec());
+                tell(Seen::Response { id, status, payload });
+                continue;
             }
-            Kind::Request => {
-                let status = if received.topic == "ivring.echo" { Status::Ok } else { Status::NoHandler };
-                // A full ring is the test's own doing.
-                let _ = guest.respond(id, status, &payload);
+            Kind::Pong => {
+                tell(Seen::Pong(received.id));
+                continue;
             }
-            Kind::Response => tell(Seen::Response { id, status, payload }),
-            Kind::Pong | Kind::Ping => tell(Seen::Pong(id)),
-            // It puts nothing together, and so never says that it has it.
-            Kind::Fragment | Kind::End => {}
+            _ => {}
+        }
+        match exchange.take(received, || now).map(Arrival::into_owned) {
+            Some(Arrival::Message { topic, payload, redelivered, .. }) => {
+                tell(Seen::Message { topic: topic.into_owned(), payload: payload.into_owned(), redelivered });
+            }
+            Some(Arrival::Request { id, topic, payload, .. }) => {
+                let status = if topic == "ivring.echo" { Status::Ok } else { Status::NoHandler };
+                if let Some(link) = guest.link() {
+                    // A full ring is the test's own doing.
+                    let _ = exchange.respond(link, id, status, &payload);
+                    link.flush();
+                }
+            }
+            Some(Arrival::Response { id, status, payload, .. }) => {
+                tell(Seen::Response { id, status, payload: payload.into_owned() });
+            }
+            Some(Arrival::Pong { id, .. }) => tell(Seen::Pong(id)),
+            None => {}
         }
     }
 }

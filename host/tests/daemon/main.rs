@@ -1,5 +1,6 @@
 //! `ivringd` and `ivring` as processes, with guests that are threads of the test.
 
+mod client;
 mod commands;
 mod configuration;
 mod fake_guest;
@@ -12,4 +13,6 @@ mod refusals;
 mod regions;
 mod requests;
 mod running;
+mod same_program;
+mod serving;
 mod watch;

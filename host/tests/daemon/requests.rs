@@ -28,7 +28,7 @@ fn a_guest_answers_a_client() {
         client.call(&request, body)
     };
     assert_eq!(request("ivring.echo", b"ping").unwrap().1, b"ping");
-    let Err(ClientError::Refused { code, text }) = request("nothing", b"") else { panic!("it answers") };
+    let Err(ClientError::Refused { code, text, .. }) = request("nothing", b"") else { panic!("it answers") };
     assert_eq!((code, &text[..]), (Code::Refused, "web1 serves nothing on the topic `nothing`"));
 
     // Who detaches does not answer any more.

@@ -1,7 +1,7 @@
 //! A daemon that runs, and commands that speak with it.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,10 @@ impl Daemon {
             command.args(["--config", "/dev/null"]);
         }
         command
+    }
+
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     pub fn pid(&self) -> u32 {

@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_servers_words_are_made_printable() {
-        let error = ClientError::Refused { code: Code::Refused, text: "no\x1b[2J".into() };
+        let error = ClientError::Refused { code: Code::Refused, text: "no\x1b[2J".into(), detail: None };
         let Failure::Told { code, message } = Failure::from(error) else { panic!("it says nothing") };
         assert_eq!((code, message.as_str()), (Code::Refused, "no\\u{1b}[2J"));
     }

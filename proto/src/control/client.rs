@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::code::Code;
 use super::event::{Event, read_event};
 use super::frame::{Frame, FrameError, MAX_BODY, encode};
@@ -49,6 +51,8 @@ pub enum ClientError {
         code: Code,
         /// The server's words.
         text: String,
+        /// The same as data, where the server says it so.
+        detail: Option<Value>,
     },
     /// The request doesn't fit a frame, or the server sent what is none.
     #[error(transparent)]
@@ -264,5 +268,5 @@ impl AsFd for Client {
 
 pub(super) fn refused(response: Response) -> ClientError {
     let text = response.error.unwrap_or_else(|| "the server gave no reason".to_owned());
-    ClientError::Refused { code: response.code, text }
+    ClientError::Refused { code: response.code, text, detail: response.data.get("detail").cloned() }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::session::{Identity, Port};
+
 /// Who a guest is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestIdentity {
@@ -12,6 +14,13 @@ pub struct GuestIdentity {
     pub port: String,
     /// The name the guest gave itself: not checked and not unique.
     pub name: String,
+}
+
+impl GuestIdentity {
+    /// The identity without the name; `None` when it is none.
+    pub fn identity(&self) -> Option<Identity> {
+        Some(Identity { uuid: self.uuid.parse().ok()?, port: Port::new(&self.port).ok()? })
+    }
 }
 
 /// What an operator typed for a guest: `GUEST` or `GUEST:PORT`.

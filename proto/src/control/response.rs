@@ -51,6 +51,17 @@ impl Response {
         Response { id, ok: false, code, error: Some(error.to_string()), data: Map::new() }
     }
 
+    /// Says the reason as data, too.
+    ///
+    /// # Panics
+    /// When `detail` can't be written as JSON: a bug of the caller.
+    #[must_use]
+    pub fn with_detail(mut self, detail: &impl Serialize) -> Self {
+        let detail = serde_json::to_value(detail).expect("a reason is names and numbers");
+        self.data.insert("detail".to_owned(), detail);
+        self
+    }
+
     /// The fields that the operation answered with, as their type.
     ///
     /// # Errors

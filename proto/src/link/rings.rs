@@ -15,6 +15,8 @@ const HINT_LOOK: Duration = Duration::from_millis(250);
 
 /// Why a message was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "control", serde(rename_all = "snake_case"))]
 pub enum SendError {
     /// No session; the message went nowhere.
     #[error("not attached")]

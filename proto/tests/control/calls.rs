@@ -83,7 +83,7 @@ fn an_answer_that_fits_no_frame_is_a_failure_with_its_reason() {
     });
     let error = served.client().call(&Request::Status, &[]).unwrap_err();
     assert!(
-        matches!(&error, ClientError::Refused { code: Code::Failure, text } if text.contains(&(MAX_BODY + 1).to_string())),
+        matches!(&error, ClientError::Refused { code: Code::Failure, text, .. } if text.contains(&(MAX_BODY + 1).to_string())),
         "{error}"
     );
 }
@@ -174,7 +174,7 @@ fn one_client_too_many_reads_why() {
         .collect();
     let error = served.client().call(&Request::Status, &[]).unwrap_err();
     assert!(
-        matches!(&error, ClientError::Refused { code: Code::Refused, text } if text.contains("64 clients")),
+        matches!(&error, ClientError::Refused { code: Code::Refused, text, .. } if text.contains("64 clients")),
         "{error}"
     );
     drop(clients);

@@ -174,7 +174,7 @@ fn digits(guests: &[Watched]) -> usize {
 mod tests {
     use super::*;
     use ivring_proto::control::GuestIdentity;
-    use ivring_proto::link::Counters;
+    use ivring_proto::link::{Counters, Losses};
 
     use crate::cli::ls::rates::Rates;
     use crate::listing::Guest;
@@ -183,8 +183,19 @@ mod tests {
         let who = GuestIdentity { uuid: uuid.into(), port: "agent".into(), name: name.into() };
         let (region, reason) = ("r".into(), Some("a\x1b".into()));
         let state = if counters.full > 0 { State::Closed } else { State::Attached };
-        let (channel, silent_ms, max_message) = (0, 0, 0);
-        let guest = Guest { who, region, channel, state, reason, silent_ms, max_message, counters };
+        let guest = Guest {
+            who,
+            region,
+            channel: 0,
+            state,
+            reason,
+            code: None,
+            silent_ms: 0,
+            max_message: 0,
+            max_record: 0,
+            counters,
+            losses: Losses::default(),
+        };
         let rates = Rates { received: 2.0, received_bytes: 2048.0, sent: 0.5, sent_bytes: 0.0 };
         Watched { guest, round_trip_ns: Some(1_840), rates: Some(rates) }
     }
