@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ivring_proto::console::{Endpoint, Failure, Output, shown};
 use ivring_proto::control::Request;
+use ivring_proto::link::Losses;
 
 use super::amount::{bytes, time};
 use super::options::Ls;
@@ -32,11 +33,19 @@ const COLUMNS: [(&str, Align); 10] = [
 /// What went wrong, by the name of its column: shown where it happened to anybody at all.
 type Trouble = (&'static str, fn(&Guest) -> u64);
 
-const TROUBLES: [Trouble; 3] = [
+const TROUBLES: [Trouble; 4] = [
     ("FULL", |guest| guest.counters.full),
-    ("DROPPED", |guest| guest.counters.pings_dropped.saturating_add(guest.counters.unknown)),
+    ("DROPPED", |Guest { counters, losses, .. }| {
+        let Losses { late, stray_fragments, unwanted, .. } = *losses;
+        sum(&[counters.pings_dropped, counters.unknown, late, stray_fragments, unwanted])
+    }),
+    ("FAILED", |Guest { losses, .. }| sum(&[losses.interrupted, losses.declined, losses.unanswered])),
     ("AGAIN", |guest| guest.counters.redelivered),
 ];
+
+fn sum(counts: &[u64]) -> u64 {
+    counts.iter().copied().fold(0, u64::saturating_add)
+}
 
 /// Lists the guests of the running daemon, once or over and over.
 pub(super) fn list(ls: &Ls, daemon: &Endpoint, out: &mut Output) -> Result<(), Failure> {

@@ -211,13 +211,14 @@ mod tests {
         guests.push(watched("\x1b", "6b7c1f2e-2", counters));
         guests[1].round_trip_ns = None;
         guests[1].rates = None;
+        guests[1].guest.losses = Losses { late: 4, interrupted: 1, unanswered: 5, ..Losses::default() };
         let table = lines(&guests, usize::MAX, digits(&guests));
         assert_eq!(table.len(), 3);
-        assert!(table[0].ends_with("  FULL  DROPPED"), "{table:?}");
-        assert!(table[1].ends_with("     0        0"), "{table:?}");
+        assert!(table[0].ends_with("  FULL  DROPPED  FAILED"), "{table:?}");
+        assert!(table[1].ends_with("     0        0       0"), "{table:?}");
         assert!(table[2].starts_with("\\u{1b}  6b7c1f2e-2  agent  r       closed: a\\u{1b} "), "{table:?}");
         assert_eq!(table[2].split_whitespace().filter(|cell| *cell == "-").count(), 5, "{table:?}");
-        assert!(table[2].ends_with("     7        3"), "{table:?}");
+        assert!(table[2].ends_with("     7        7       6"), "{table:?}");
     }
 
     #[test]
