@@ -63,6 +63,11 @@ impl VersionRange {
         (newest >= self.min && newest >= other.min).then_some(newest)
     }
 
+    /// Whether one side can speak this version.
+    pub fn contains(self, version: Version) -> bool {
+        (self.min..=self.max).contains(&version)
+    }
+
     /// As one word: minimum in the low half, maximum in the high half.
     pub const fn to_word(self) -> u64 {
         self.min.to_bits() as u64 | (self.max.to_bits() as u64) << 32

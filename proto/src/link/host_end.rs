@@ -1,7 +1,7 @@
 //! One channel seen by the host: its session, its link, and what becomes of messages in flight when one ends.
 
 use super::{Counters, Kind, Link, LinkError, Received, SendError};
-use crate::layout::{ChannelPlace, Geometry, control_word as word};
+use crate::layout::{ChannelPlace, Geometry, VersionRange, control_word as word};
 use crate::memory::Memory;
 use crate::ring::{Consumer, HEADER, Producer, walk};
 use crate::session::{
@@ -137,6 +137,10 @@ impl<M: Memory + Clone> HostEnd<M> {
 
     fn take_over_rings(&mut self) {
         let Some(binding) = self.channel.binding().copied() else { return };
+        if !VersionRange::SUPPORTED.contains(binding.version) {
+            // Begun with a newer host than this one: the guest joins anew, with what both speak.
+            return self.close(CloseReason::HostFault);
+        }
         let place = *self.channel.place();
         let tx = Producer::recover(self.memory.clone(), place.to_guest, binding.to_guest_salt);
         let rx = Consumer::resume(self.memory.clone(), place.to_host, binding.salt);

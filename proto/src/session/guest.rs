@@ -213,6 +213,7 @@ impl Joiner {
             let sane = |position: u64| position.is_multiple_of(8) && position < MAX_POSITION;
             (entry.nonce == self.request.nonce
                 && entry.state == ChannelState::Offered
+                && self.request.versions.contains(entry.version)
                 && sane(entry.to_host_start)
                 && sane(entry.to_guest_start)
                 && is_session(memory, place.entry, self.request.nonce))

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use ivring_proto::layout::{Version, entry_word};
 use ivring_proto::link::GuestEvent;
 use ivring_proto::memory::Memory;
-use ivring_proto::session::Phase;
+use ivring_proto::session::{CloseReason, Phase};
 
 use crate::world::World;
 
@@ -79,4 +80,20 @@ fn a_daemon_that_leaves_says_so_and_is_missed_until_it_is_back() {
     world.start_host();
     world.settle(&mut [&mut guest]);
     assert_eq!(guest.events.last(), Some(&GuestEvent::HostBack));
+}
+
+#[test]
+fn a_session_of_a_version_that_this_host_does_not_speak_is_closed_and_joined_anew() {
+    let mut world = World::new(2);
+    world.start_host();
+    let mut guest = world.guest(1, 11);
+    world.settle(&mut [&mut guest]);
+    // As a newer host would have begun it.
+    let entry = world.superblock.geometry.channel(0).unwrap().entry;
+    world.memory.store(entry + entry_word::VERSION, u64::from(Version { major: 1, minor: 99 }.to_bits()));
+    world.start_host();
+    world.run(Duration::from_secs(4), &mut [&mut guest]);
+    assert!(guest.events.contains(&GuestEvent::Detached(CloseReason::HostFault)), "{:?}", guest.events);
+    assert!(guest.end.is_attached());
+    assert_eq!(world.host().ends[0].channel().binding().unwrap().version, Version::CURRENT);
 }
