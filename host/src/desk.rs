@@ -26,12 +26,16 @@ mod sends;
 mod serving;
 mod waiting_sends;
 
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use ivring_proto::control::{Code, GuestIdentity, Response, Sent, Server};
 use ivring_proto::session::Identity;
 use ivring_proto::wait::Profile;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::sys::time::TimeSpec;
 
 use answers::WaitingAnswers;
 pub(crate) use every::Every;
@@ -99,6 +103,11 @@ impl Desk {
         }
     }
 
+    /// A desk for a host whose guests' requests the owner answers itself.
+    pub(crate) fn beside_a_program(server: Server, profile: Profile) -> Self {
+        Desk { answers_guests: false, ..Desk::new(server, profile) }
+    }
+
     /// Learns of hosts that it has not seen yet. Nothing of a host may be shown to it before.
     pub(crate) fn meet(&mut self, hosts: &impl Hosts) {
         for (region, host) in hosts.all() {
@@ -144,19 +153,24 @@ impl Desk {
         busy
     }
 
-    /// Has the next turn look for clients, however short ago the last look was: the owner has slept.
-    pub(crate) fn wake(&mut self, now: Instant) {
-        self.clients.due_at(now);
-    }
-
-    /// Whether requests are here that a turn left for the next, so that the owner must not sleep.
-    pub(crate) fn has_requests(&self) -> bool {
-        self.server.has_requests()
-    }
-
-    /// Appends what a sleeping owner must wait on.
-    pub(crate) fn poll_fds<'a>(&'a self, into: &mut Vec<PollFd<'a>>) {
-        self.server.poll_fds(into);
+    /// Sleeps until a client comes, something can be read from `other`, or the time is over. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// When the system cannot wait.
+    pub(crate) fn sleep(&mut self, span: Duration, other: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        // Whatever wakes us is looked at then, however short ago the last look was.
+        self.clients.due_at(Instant::now());
+        if self.server.has_requests() {
+            return Ok(());
+        }
+        let mut fds: Vec<PollFd<'_>> =
+            other.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).into_iter().collect();
+        self.server.poll_fds(&mut fds);
+        match ppoll(&mut fds, Some(TimeSpec::from_duration(span)), None) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Whether anybody listens to what guests send.

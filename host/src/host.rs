@@ -1,6 +1,7 @@
 //! One region with all its guests, in one process.
 
 mod arriving;
+mod control;
 mod sending;
 
 use std::collections::VecDeque;
@@ -11,8 +12,9 @@ use ivring_proto::layout::Geometry;
 use ivring_proto::link::{Budget, Counters, Exchange, FrontDesk, HostEnd, HostEvent, Incarnation, Losses};
 use ivring_proto::memory::MappedFile;
 use ivring_proto::session::{BEAT, CloseReason, HostPulse, Identity, Liveness, Phase, Uuid};
-use ivring_proto::wait::{Ladder, Step};
+use ivring_proto::wait::{Ladder, Profile, Step};
 
+use crate::desk::Desk;
 use crate::mappers::{Mappers, Sightings};
 use crate::region::{OpenError, Region};
 use crate::session_table::SessionTable;
@@ -80,6 +82,9 @@ pub struct Host {
     sending: bool,
     large_wanted: bool,
     lost: bool,
+    profile: Profile,
+    /// Serves clients of a control socket, where there is one.
+    clients: Option<Box<Desk>>,
 }
 
 /// A random word from the kernel's generator.
@@ -135,6 +140,8 @@ impl Host {
             sending: false,
             large_wanted: true,
             lost: false,
+            profile: options.profile,
+            clients: None,
             region,
         };
         (0..host.ends.len()).for_each(|index| host.begin_exchange(index));
@@ -235,7 +242,7 @@ impl Host {
             }
             match self.ladder.idle() {
                 Step::Spin | Step::Yield => {}
-                Step::Sleep(span) => std::thread::sleep(span.min(deadline - Instant::now().min(deadline))),
+                Step::Sleep(span) => self.sleep(span.min(deadline - Instant::now().min(deadline))),
             }
         }
     }
@@ -431,6 +438,7 @@ impl Host {
                 self.end_exchange(index, guest);
             }
         }
+        self.end_clients();
         self.queue.drain(..).for_each(receive);
         for link in self.ends.iter_mut().filter_map(HostEnd::link) {
             link.ack();

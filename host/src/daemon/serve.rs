@@ -4,9 +4,6 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use ivring_proto::wait::{Ladder, Profile, Step};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
 
 use super::error::DaemonError;
 use super::notify;
@@ -61,9 +58,7 @@ impl Daemon {
             match ladder.idle() {
                 Step::Spin | Step::Yield => {}
                 Step::Sleep(span) => {
-                    self.sleep(span)?;
-                    // Whatever woke us is looked at now.
-                    self.desk.wake(now);
+                    self.desk.sleep(span, Some(self.signals.as_fd())).map_err(DaemonError::Wait)?;
                 }
             }
         }
@@ -91,19 +86,6 @@ impl Daemon {
             self.regions.close(region, &reason)?;
         }
         Ok(any)
-    }
-
-    /// Sleeps until a client or a signal comes, or the time is over.
-    fn sleep(&self, span: Duration) -> Result<(), DaemonError> {
-        if self.desk.has_requests() {
-            return Ok(());
-        }
-        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        self.desk.poll_fds(&mut fds);
-        match ppoll(&mut fds, Some(TimeSpec::from_duration(span)), None) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(DaemonError::Wait(errno.into())),
-        }
     }
 
     /// Delivers what has arrived to those who listen, tells the guests, and closes everything.

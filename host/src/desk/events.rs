@@ -68,8 +68,24 @@ impl Desk {
         }
     }
 
-    /// Tells an event of that region, and ends what waits for it.
-    pub(crate) fn take_event(&mut self, region: RegionId, event: &Event) {
+    /// Tells an event of that region, whatever it is; says whether it is the owner's business, too, and not only the answer
+    /// to what a client asked.
+    pub(crate) fn take_own(&mut self, region: RegionId, event: &Event) -> bool {
+        match event {
+            Event::Message { guest, topic, payload, id, redelivered } => {
+                self.take_message(region, guest, *id, topic, payload, *redelivered);
+                true
+            }
+            Event::Response { guest, id, status, payload, round_trip } => {
+                !self.take_response(region, guest, *id, *status, payload, *round_trip)
+            }
+            Event::Pong { guest, id, round_trip } => !self.take_pong(region, guest, *id, *round_trip),
+            event => !self.take_event(region, event),
+        }
+    }
+
+    /// Tells an event of that region, and ends what waits for it; says whether a client did, and nobody else.
+    pub(crate) fn take_event(&mut self, region: RegionId, event: &Event) -> bool {
         match event {
             Event::Attached { guest, name, channel, resumed } => {
                 self.names.attached(region, guest, name);
@@ -103,25 +119,25 @@ impl Desk {
             }
             Event::Delivered { guest, id } => {
                 self.tell(region, guest, Happening::Delivered { message: *id });
-                self.end_send(region, guest, *id, |waiter| {
+                return self.end_send(region, guest, *id, |waiter| {
                     Response::carrying(waiter.id, &Sent { message: *id })
                 });
             }
             Event::Interrupted { guest, id, kind } => {
                 self.tell(region, guest, Happening::Interrupted { message: *id, kind: *kind });
-                self.end_send(region, guest, *id, |waiter| {
+                return self.end_send(region, guest, *id, |waiter| {
                     RequestError::Interrupted { guest: waiter.shown }.response(waiter.id)
                 });
             }
             Event::Declined { guest, id, kind, why } => {
                 let reason = why_not_taken(*why);
                 self.tell(region, guest, Happening::Declined { message: *id, kind: *kind, why: reason });
-                self.end_send(region, guest, *id, |waiter| {
+                return self.end_send(region, guest, *id, |waiter| {
                     RequestError::Declined { guest: waiter.shown, why: *why }.response(waiter.id)
                 });
             }
             Event::Unanswered { guest, id, why } => {
-                self.take_unanswered(region, guest, *id, *why);
+                return self.take_unanswered(region, guest, *id, *why);
             }
             Event::Refused { guest, name, refusal } => {
                 let mut event = self.happened(
@@ -151,6 +167,7 @@ impl Desk {
             // Clients hear these, and no host says them.
             Event::Missed { .. } | Event::Disconnected { .. } => {}
         }
+        false
     }
 
     /// An event of a region, about a guest if there is one.
@@ -181,7 +198,7 @@ impl Desk {
     }
 
     /// Passes a guest's answer on to the client that asked; `false` when none did.
-    pub(crate) fn take_response(
+    fn take_response(
         &mut self,
         region: RegionId,
         guest: &Identity,
@@ -220,13 +237,7 @@ impl Desk {
     }
 
     /// Answers the client whose ping this was with how long it took; `false` when it was nobody's.
-    pub(crate) fn take_pong(
-        &mut self,
-        region: RegionId,
-        guest: &Identity,
-        request: u64,
-        round_trip: Duration,
-    ) -> bool {
+    fn take_pong(&mut self, region: RegionId, guest: &Identity, request: u64, round_trip: Duration) -> bool {
         let Some(waiter) = self.expected.came(region, guest, What::Answer(request)) else { return false };
         let round_trip_ns = nanoseconds(round_trip);
         if waiter.early {
@@ -239,13 +250,7 @@ impl Desk {
     }
 
     /// Tells the client that asked that there will be no answer; `false` when none did.
-    pub(crate) fn take_unanswered(
-        &mut self,
-        region: RegionId,
-        guest: &Identity,
-        request: u64,
-        why: Unanswered,
-    ) -> bool {
+    fn take_unanswered(&mut self, region: RegionId, guest: &Identity, request: u64, why: Unanswered) -> bool {
         let Some(waiter) = self.expected.came(region, guest, What::Answer(request)) else { return false };
         self.end_unanswered(region, guest, request, waiter, why);
         true
@@ -277,20 +282,21 @@ impl Desk {
         self.server.end_early(waiter.client, &event, &[]);
     }
 
-    /// Answers the client whose message was taken, or will not be, unless it had its answer before.
+    /// Answers the client whose message was taken, or will not be, unless it had its answer before; `false` when it was no
+    /// client's.
     fn end_send(
         &mut self,
         region: RegionId,
         guest: &Identity,
         message: u64,
         response: impl FnOnce(Waiter) -> Response,
-    ) {
-        if let Some(waiter) = self.expected.came(region, guest, What::Delivery(message))
-            && !waiter.early
-        {
+    ) -> bool {
+        let Some(waiter) = self.expected.came(region, guest, What::Delivery(message)) else { return false };
+        if !waiter.early {
             let client = waiter.client;
             self.server.reply(client, &response(waiter), &[]);
         }
+        true
     }
 
     /// Answers a waiter whose guest will not do it any more.

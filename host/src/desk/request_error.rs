@@ -49,7 +49,7 @@ pub(super) enum RequestError {
     NobodyWaits,
     #[error("too many answers to {guest} wait already; try again later")]
     TooManyAnswers { guest: String },
-    #[error("ivringd is leaving")]
+    #[error("the server is leaving")]
     Leaving,
 }
 

@@ -131,7 +131,7 @@ impl Desk {
     /// Answers all that is open: the owner leaves.
     pub(super) fn end_serving(&mut self, hosts: &mut impl Hosts) {
         let left = self.serving.open.drain().map(|(_, open)| open).collect();
-        self.fail(hosts, left, "ivringd is leaving: ask again");
+        self.fail(hosts, left, "the server is leaving: ask again");
     }
 
     fn fail(&mut self, hosts: &mut impl Hosts, left: Vec<Open>, why: &str) {

@@ -17,6 +17,17 @@ impl Host {
     /// A message returned here counts as done with at the next call for the same guest, or when [`ack`](Self::ack) says so;
     /// until then a crash brings it back, marked.
     pub fn poll(&mut self) -> Option<Event> {
+        self.serve_clients();
+        loop {
+            let event = self.next_event()?;
+            // What a client had asked for is not the application's.
+            if let Some(event) = self.show(event) {
+                return Some(event);
+            }
+        }
+    }
+
+    fn next_event(&mut self) -> Option<Event> {
         let mut found = self.poll_sessions();
         if found.is_none() {
             self.receive(TURN, |guest, arrival| {

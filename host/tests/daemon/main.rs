@@ -8,6 +8,7 @@ mod inspects;
 mod lifecycle;
 mod listening;
 mod notices;
+mod own_control;
 mod place;
 mod refusals;
 mod regions;

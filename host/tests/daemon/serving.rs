@@ -89,5 +89,5 @@ fn a_topic_has_one_server_and_its_end_is_told() {
     ask(&guest, 6, "time");
     request(&mut second);
     daemon.stopped();
-    assert_eq!(answer(&guest), (6, Status::Failed, "ivringd is leaving: ask again".to_owned()));
+    assert_eq!(answer(&guest), (6, Status::Failed, "the server is leaving: ask again".to_owned()));
 }
