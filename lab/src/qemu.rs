@@ -45,7 +45,7 @@ impl Machine<'_> {
                 "-machine",
                 "pc",
                 "-m",
-                "256M",
+                "512M",
             ])
             .args(self.accelerator.arguments())
             .args(["-uuid", self.uuid])

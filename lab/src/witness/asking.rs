@@ -34,8 +34,8 @@ impl Asking {
         journal: &mut Journal,
         side: &mut impl Side,
     ) -> io::Result<bool> {
-        let late = side.losses().late;
-        if late != self.late {
+        let late = side.losses().map(|losses| losses.late);
+        if let Some(late) = late.filter(|late| *late != self.late) {
             self.late = late;
             journal.event(peer, "late", late)?;
         }

@@ -108,8 +108,8 @@ impl Side for Guest {
         unless_full(Guest::ping(self, &[], timeout))
     }
 
-    fn losses(&mut self) -> Losses {
-        Guest::losses(self)
+    fn losses(&mut self) -> Option<Losses> {
+        Some(Guest::losses(self))
     }
 }
 

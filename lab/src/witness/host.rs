@@ -112,9 +112,7 @@ fn news(event: Event) -> Result<(Identity, News), Event> {
         Event::Back { guest } => (guest, other("back", String::new())),
         Event::Refused { guest, refusal, .. } => (guest, other("refused", refusal.to_string())),
         Event::Fault { guest, error } => (guest, other("fault", error.to_string())),
-        Event::SecondWriter(_) | Event::Lost(_) | Event::Missed { .. } | Event::Disconnected { .. } => {
-            return Err(event);
-        }
+        Event::SecondWriter(_) | Event::Lost(_) => return Err(event),
     })
 }
 
@@ -145,9 +143,9 @@ impl Side for ToGuest<'_> {
         unless_full(self.host.ping(&self.guest, &[], timeout))
     }
 
-    fn losses(&mut self) -> Losses {
+    fn losses(&mut self) -> Option<Losses> {
         let guests = self.host.guests();
-        guests.iter().find(|info| info.identity == self.guest).map_or(Losses::default(), |info| info.losses)
+        guests.iter().find(|info| info.identity == self.guest).map(|info| info.losses)
     }
 }
 

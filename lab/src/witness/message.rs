@@ -4,6 +4,8 @@ use std::fmt;
 
 /// Life, number and length.
 const HEADER: usize = 24;
+/// The filling is made in blocks of so many bytes.
+const BLOCK: usize = 4096;
 /// Most messages are shorter than this.
 const SHORT: u64 = 1024;
 
@@ -32,12 +34,18 @@ impl Message {
 
     /// A payload of `length` bytes, which must hold a header.
     pub(super) fn payload_of(self, length: usize) -> Vec<u8> {
-        let mut payload = Vec::with_capacity(length + 8);
-        for word in self.words(length) {
+        let Self { life, number } = self;
+        let mut payload = Vec::with_capacity(length + BLOCK);
+        for word in [life, number, length as u64] {
+            payload.extend_from_slice(&word.to_le_bytes());
+        }
+        let filling = Filling::new(self, length);
+        for index in 0.. {
             if payload.len() >= length {
                 break;
             }
-            payload.extend_from_slice(&word.to_le_bytes());
+            payload.extend_from_slice(&filling.mark(index));
+            payload.extend_from_slice(&filling.rest);
         }
         payload.truncate(length);
         payload
@@ -56,20 +64,44 @@ impl Message {
         if wanted != payload.len() as u64 {
             return Err(Damage::Length { message, wanted, length: payload.len() });
         }
-        // Word by word: a second copy of a large payload may be more than a small machine has.
-        let is_wrong = |(found, wanted): &(&[u8], u64)| *found != &wanted.to_le_bytes()[..found.len()];
-        match payload.chunks(8).zip(message.words(payload.len())).position(|pair| is_wrong(&pair)) {
+        // Block by block: a second copy of a large payload may be more than a small machine has.
+        let filling = Filling::new(message, payload.len());
+        match payload[HEADER..].chunks(BLOCK).zip(0..).find(|(block, index)| !filling.is(*index, block)) {
             None => Ok(message),
-            Some(word) => Err(Damage::Content { message, at: word * 8, length: payload.len() }),
+            Some((_, index)) => Err(Damage::Content {
+                message,
+                at: HEADER as u64 + index * BLOCK as u64,
+                length: payload.len(),
+            }),
         }
     }
+}
 
-    /// The words of a payload of `length` bytes, and more of the same.
-    fn words(self, length: usize) -> impl Iterator<Item = u64> {
-        let Self { life, number } = self;
-        let first = mixed(mixed(life).wrapping_add(number));
-        let filling = std::iter::successors(Some(first), |&word| Some(mixed(word)));
-        [life, number, length as u64].into_iter().chain(filling)
+/// What follows the header: blocks that are alike but for their first word, so that much of it is made in no time.
+struct Filling {
+    seed: u64,
+    /// A block without its first word, as much of it as is needed.
+    rest: Vec<u8>,
+}
+
+impl Filling {
+    fn new(Message { life, number }: Message, length: usize) -> Self {
+        let seed = mixed(life).wrapping_add(number);
+        let words = std::iter::successors(Some(mixed(seed)), |&word| Some(mixed(word)));
+        let needed = length.min(BLOCK - 8).div_ceil(8);
+        Self { seed, rest: words.take(needed).flat_map(u64::to_le_bytes).collect() }
+    }
+
+    /// The first word of a block.
+    fn mark(&self, index: u64) -> [u8; 8] {
+        mixed(self.seed ^ mixed(index)).to_le_bytes()
+    }
+
+    /// Whether a block is as it was made.
+    fn is(&self, index: u64, block: &[u8]) -> bool {
+        let mark = self.mark(index);
+        let (first, rest) = block.split_at(block.len().min(mark.len()));
+        mark.starts_with(first) && self.rest.starts_with(rest)
     }
 }
 
@@ -91,7 +123,7 @@ fn mixed(word: u64) -> u64 {
 pub(super) enum Damage {
     Short { length: usize },
     Length { message: Message, wanted: u64, length: usize },
-    Content { message: Message, at: usize, length: usize },
+    Content { message: Message, at: u64, length: usize },
 }
 
 impl fmt::Display for Damage {
@@ -102,7 +134,7 @@ impl fmt::Display for Damage {
                 write!(f, "message {} has {length} bytes and should have {wanted}", message.number)
             }
             Self::Content { message, at, length } => {
-                write!(f, "message {} of {length} bytes is wrong in the 8 from byte {at}", message.number)
+                write!(f, "message {} of {length} bytes is wrong in the block from byte {at}", message.number)
             }
         }
     }
@@ -135,5 +167,15 @@ mod tests {
             assert!(Message::check(&payload[..at]).is_err(), "cut at {at}");
         }
         assert!(Message::check(&[&payload[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn a_block_in_the_place_of_another_is_noticed() {
+        let message = Message { life: 1, number: 2 };
+        let mut payload = message.payload_of(HEADER + 3 * BLOCK + 5);
+        assert_eq!(Message::check(&payload), Ok(message));
+        payload.copy_within(HEADER..HEADER + BLOCK, HEADER + BLOCK);
+        let (at, length) = ((HEADER + BLOCK) as u64, payload.len());
+        assert_eq!(Message::check(&payload), Err(Damage::Content { message, at, length }));
     }
 }

@@ -19,8 +19,8 @@ pub(super) trait Side {
     fn respond(&mut self, id: u64, payload: &[u8]) -> io::Result<Option<()>>;
     /// Sends a ping and returns its number.
     fn ping(&mut self, timeout: Duration) -> io::Result<Option<u64>>;
-    /// What has come to nothing so far.
-    fn losses(&mut self) -> Losses;
+    /// What has come to nothing so far; `None` for one who has left.
+    fn losses(&mut self) -> Option<Losses>;
 }
 
 /// What has come from a peer, or about it.

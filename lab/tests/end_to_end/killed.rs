@@ -77,11 +77,11 @@ fn nothing_is_lost_when_the_program_in_the_guest_is_killed_under_load() {
     let host = Witness::host(&lab, &region.path(), &["--send", "4000"]);
     let mut guest = lab.boot(&[plan]).expect("it boots").remove(0);
     for life in 1..=3 {
-        let process = start_in(&mut guest, 4000);
+        let process = start_in(&mut guest, &["--send", "4000"]);
         host.wait_for_messages(&peer, life * 400);
         kill_in(&mut guest, &process);
     }
-    start_in(&mut guest, 500);
+    start_in(&mut guest, &["--send", "500"]);
     host.wait_for_message(&peer, life_in(&mut guest), 499);
     wait_for_message_in(&mut guest, host.life(), 3999);
 
@@ -103,7 +103,7 @@ fn nothing_is_lost_when_the_host_is_killed_under_load() {
     let peer = peer(&plan);
     let mut host = Witness::host(&lab, &region.path(), &["--send", "1500"]);
     let mut guest = lab.boot(&[plan]).expect("it boots").remove(0);
-    start_in(&mut guest, 8000);
+    start_in(&mut guest, &["--send", "8000"]);
     for life in 1..=4 {
         host.wait_for_messages(&peer, life * 1000);
         host.kill();

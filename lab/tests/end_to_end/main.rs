@@ -12,6 +12,7 @@ mod killed;
 mod large;
 mod power;
 mod regions;
+mod requests;
 mod setup;
 mod traffic;
 mod witness;

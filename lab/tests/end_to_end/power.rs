@@ -60,7 +60,7 @@ fn what_a_guest_published_before_its_power_failed_is_delivered() {
 
     // The same machine again: a new boot on the same channel.
     let mut guest = boot(&lab, &plan);
-    start_in(&mut guest, 100);
+    start_in(&mut guest, &["--send", "100"]);
     host.wait_for_message(&peer, life_in(&mut guest), 99);
     let attached = details(&host.journal(), &peer, "attached");
     assert_eq!(attached, ["channel 0 is new, web1"; 2]);
@@ -80,7 +80,7 @@ fn a_reset_guest_is_told_apart_and_gets_its_channel_again() {
     // Nobody receives now what the host sends on, until its ring is full.
     host.signal(Signal::SIGCONT);
     wait_for("messages that nobody receives", || (sent(&host.journal(), &peer) > before + 5).then_some(()));
-    start_in(&mut guest, 100);
+    start_in(&mut guest, &["--send", "100"]);
     host.wait_for_message(&peer, life_in(&mut guest), 99);
 
     let here = host.journal();
@@ -112,7 +112,7 @@ fn a_paused_guest_goes_on_unharmed() {
     let peer = peer(&plan);
     let host = Witness::host(&lab, &region, &["--stale-after", "2", "--send", "3000"]);
     let mut guest = boot(&lab, &plan);
-    start_in(&mut guest, 3000);
+    start_in(&mut guest, &["--send", "3000"]);
     host.wait_for_messages(&peer, 100);
     guest.pause().expect("it runs");
     host.wait_for_event(&peer, "stale");

@@ -16,7 +16,7 @@ fn ten_thousand_messages_each_way_with_two_guests_at_once() {
     let plans = [lab.plan("left", Some(&region)), lab.plan("right", Some(&region))];
     let mut guests = lab.boot(&plans).expect("two guests boot");
     for guest in &mut guests {
-        start_in(guest, COUNT);
+        start_in(guest, &["--send", &COUNT.to_string()]);
     }
     let all = Delivery { messages: 10_000, repeats: 0 };
     for (guest, plan) in guests.iter_mut().zip(&plans) {

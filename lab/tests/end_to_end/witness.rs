@@ -142,6 +142,13 @@ impl<'a> Witness<'a> {
         })
     }
 
+    /// Waits for an event with this detail.
+    pub fn wait_for_detail(&self, peer: &str, what: &str, detail: &str) {
+        wait_for(&format!("{what} {detail} of {peer}; see {}", self.journal.display()), || {
+            details(&self.journal(), peer, what).contains(&detail.to_owned()).then_some(())
+        });
+    }
+
     /// As [`Witness::wait_for_event`], for one that has not happened to an earlier life.
     pub fn wait_for_event_of_this_life(&self, peer: &str, what: &str) -> String {
         wait_for(&format!("{what} of {peer}; see {}", self.journal.display()), || {
@@ -199,10 +206,11 @@ pub fn peer(plan: &Plan) -> String {
     format!("{}:witness", plan.uuid)
 }
 
-/// Starts a witness in a guest and returns its process there. The journal goes on over its lives.
-pub fn start_in(guest: &mut Guest, send: u32) -> String {
+/// Starts a witness in a guest and returns its process there. The journal goes on over its lives; `load` says what it
+/// sends.
+pub fn start_in(guest: &mut Guest, load: &[&str]) -> String {
     let before = lives_in(guest).len();
-    let process = start_with(guest, &format!("--journal {JOURNAL} --send {send}"));
+    let process = start_with(guest, &format!("--journal {JOURNAL} {}", load.join(" ")));
     wait_for("a start of the guest's witness", || (lives_in(guest).len() > before).then_some(()));
     process
 }
@@ -223,6 +231,30 @@ pub fn kill_in(guest: &mut Guest, process: &str) {
     // The shell that started it has ended, so init reaps it, or it stays a zombie.
     let gone = format!("[ -z \"$(tr -d '\\0' </proc/{process}/cmdline 2>/dev/null)\" ]");
     output(guest, &format!("kill -9 {process}; until {gone}; do sleep 0.02; done"));
+}
+
+/// Asks a witness in a guest to end, and waits until it has noted what it was told at last.
+pub fn end_in(guest: &mut Guest, process: &str) {
+    output(
+        guest,
+        &format!("kill {process}; until tail -n 1 {JOURNAL} | grep -q '\"end\"'; do sleep 0.02; done"),
+    );
+}
+
+/// Waits until the journal in a guest holds this many ends of what was sent to the host.
+pub fn wait_for_ends_in(guest: &mut Guest, count: usize) {
+    wait_for(&format!("{count} ends in {}", guest.name()), || {
+        let lines = output(guest, &format!("grep '\"ended\"' {JOURNAL} || true"));
+        (read_journal(&lines).len() >= count).then_some(())
+    });
+}
+
+/// Waits until the journal in a guest holds an event with this detail.
+pub fn wait_for_event_in(guest: &mut Guest, what: &str, detail: &str) {
+    wait_for(&format!("{what} {detail} in {}", guest.name()), || {
+        let lines = output(guest, &format!("grep '\"{what}\"' {JOURNAL} || true"));
+        details(&read_journal(&lines), HOST, what).contains(&detail.to_owned()).then_some(())
+    });
 }
 
 /// The journal of the witness in a guest.
