@@ -129,6 +129,34 @@ fn a_send_in_fragments_is_answered_when_it_is_taken_or_cannot_be() {
 }
 
 #[test]
+fn what_clients_have_under_way_is_bounded() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let guest = FakeGuest::attached(&place.region_path(), A, "web1");
+    let pause = guest.pause();
+    let mut client = daemon.client();
+    let body = vec![7; 64 << 20];
+    let mut send = |wait_ms| {
+        let send = Request::Send { target: to_web1(), topic: "t".into(), wait_ms };
+        client.send_nowait(&send, &body).unwrap()
+    };
+    // Two are kept by the link, two wait, and there is no room for a fifth.
+    let sent: Vec<u64> = (0..4).map(|_| send(600_000)).collect();
+    let refused = send(600_000);
+    let (response, _) = client.next_response(LIMIT).unwrap();
+    assert_eq!((response.id, response.code), (refused, Code::Refused), "{response:?}");
+    assert!(response.error.unwrap().contains("too many"));
+    // Others go on, and what was taken arrives.
+    daemon.ok(&["ls"]);
+    drop(pause);
+    for id in sent {
+        let (response, _) = client.next_response(LIMIT).unwrap();
+        assert_eq!((response.id, response.code), (id, Code::Done), "{response:?}");
+        assert!(guest.message().1 == body);
+    }
+}
+
+#[test]
 fn a_full_ring_and_a_long_message_are_told_as_by_a_host() {
     let place = Place::new();
     let daemon = Daemon::start(&place);
