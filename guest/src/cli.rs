@@ -362,6 +362,14 @@ mod tests {
     }
 
     #[test]
+    fn the_command_in_the_unit_parses() {
+        let unit = include_str!("../dist/ivring-agent.service");
+        let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+        let cli = Cli::try_parse_from(command.split(' ')).unwrap();
+        assert!(matches!(cli.command, Command::Run(_)), "{command}");
+    }
+
+    #[test]
     fn every_example_in_the_help_parses() {
         let mut command = <Cli as clap::CommandFactory>::command();
         let mut helps = vec![command.render_long_help().to_string()];

@@ -115,11 +115,13 @@ impl<'a> Site<'a> {
     /// Puts the running program there.
     fn program(&self, program: &str) -> Result<Vec<Change>, InstallError> {
         let own = Path::new("/proc/self/exe");
-        let contents = fs::read(own).map_err(file_error("read the running program from", own))?;
+        let contents =
+            fs::read(own).map_err(file_error("read the running program (is proc mounted?) from", own))?;
         Ok(write(self.entry(program)?, contents, 0o755)?.into_iter().collect())
     }
 
     fn add_unit(&self, program: &str, start: bool, changes: &mut Vec<Change>) -> Result<(), InstallError> {
+        let programs = changes.len();
         let unit = UNIT.replace(PROGRAM, program).into_bytes();
         changes.extend(write(self.entry(UNIT_FILE)?, unit, 0o644)?);
         let wanted = self.entry(WANTED)?;
@@ -127,7 +129,7 @@ impl<'a> Site<'a> {
             changes.push(Change::Link { path: wanted, target: UNIT_FILE.into() });
         }
         if self.live {
-            if !changes.is_empty() {
+            if changes.len() > programs {
                 changes.push(Change::Systemctl(&["daemon-reload"]));
             }
             if start && !changes.is_empty() {
