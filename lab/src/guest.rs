@@ -187,6 +187,17 @@ impl Guest {
         Ok(())
     }
 
+    /// Ends every process of a guest with [`Plan::inittab`](crate::Plan::inittab) and starts its init anew: a reboot that
+    /// keeps its files, which are in memory. Waits until it takes commands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`] if it does not within [`BOOT_LIMIT`].
+    pub fn restart_init(&mut self) -> Result<(), Error> {
+        self.shell.run("(sleep 0.2; kill -QUIT 1) >/dev/null 2>&1 &", CONNECT_LIMIT)?;
+        self.shell.wait_again(Instant::now() + BOOT_LIMIT)
+    }
+
     /// Ends the guest as its operator would: the agent is asked to end, then the machine is powered off.
     ///
     /// # Errors

@@ -2,11 +2,20 @@
 # The first process of a lab guest. The kernel hands `name=value` words of its command line to it as variables:
 #   guest_name     the host name
 #   guest_agent    the arguments of ivring-agent; without them the agent is not started
+#   guest_init     "busybox": the first process becomes busybox' init, which reads /etc/inittab
 export PATH=/bin HOME=/
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-hostname "$guest_name"
+if [ $$ = 1 ]; then
+    mount -t proc proc /proc
+    mount -t sysfs sys /sys
+    mount -t devtmpfs dev /dev
+    hostname "$guest_name"
+    if [ "$guest_init" = busybox ]; then
+        # It runs this script as a process of its own, for the lab's shell; SIGQUIT starts it anew.
+        mkdir /etc
+        printf '::respawn:/init\n::restart:/bin/init\n' >/etc/inittab
+        exec init
+    fi
+fi
 
 # Starts the agent again whenever it ends, but not while /run/hold exists.
 respawn() {

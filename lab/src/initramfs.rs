@@ -16,9 +16,9 @@ const CHARACTER_DEVICE: u32 = 0o020_600;
 
 /// The applets of busybox that the guest's shell and the tests call by name.
 const APPLETS: &[&str] = &[
-    "cat", "dd", "devmem", "dmesg", "echo", "grep", "head", "hostname", "id", "insmod", "kill", "killall",
-    "ls", "mkdir", "mount", "pidof", "poweroff", "ps", "reboot", "rm", "sed", "seq", "sh", "sleep", "stat",
-    "stty", "tail", "timeout", "touch", "tr", "uname", "uptime", "wc",
+    "cat", "dd", "devmem", "dmesg", "echo", "grep", "head", "hostname", "id", "init", "insmod", "kill",
+    "killall", "ls", "mkdir", "mount", "pidof", "poweroff", "ps", "reboot", "rm", "sed", "seq", "sh",
+    "sleep", "stat", "stty", "tail", "timeout", "touch", "tr", "uname", "uptime", "wc",
 ];
 
 /// Builds the file system of a guest: busybox, the init script, and `programs` in `/bin` by their own names.

@@ -30,6 +30,8 @@ pub struct Plan {
     pub shmem: Option<Shmem>,
     /// The arguments of its agent, such as `run`; without any the agent is not started.
     pub agent: Option<String>,
+    /// Its first process is busybox' init, which reads `/etc/inittab`.
+    pub inittab: bool,
 }
 
 /// Keeps everything that was started in it: regions, guests, host processes. Dropping it, and with it the last guest and
@@ -158,7 +160,7 @@ impl Lab {
         let lab =
             self.name.rsplit('-').next().and_then(|number| number.parse::<u32>().ok()).unwrap_or_default();
         let uuid = format!("{:08x}-0000-4000-8000-{:04x}{number:08x}", process::id(), lab & 0xffff);
-        Plan { name: name.to_owned(), uuid, shmem: shmem.cloned(), agent: None }
+        Plan { name: name.to_owned(), uuid, shmem: shmem.cloned(), agent: None, inittab: false }
     }
 
     /// Starts a guest and returns at once.
@@ -182,6 +184,9 @@ impl Lab {
         let mut append = format!("guest_name={}", plan.name);
         if let Some(agent) = &plan.agent {
             append.push_str(&format!(" guest_agent=\"{agent}\""));
+        }
+        if plan.inittab {
+            append.push_str(" guest_init=busybox");
         }
         let machine = Machine {
             accelerator: *accelerator,
