@@ -7,7 +7,7 @@
 //! | `regions` | the regions it serves, and those that appear |
 //! | `events` | what guests do, in the log and for the desk |
 //!
-//! What clients of the control socket ask is the [`desk`](crate::desk)'s.
+//! What clients of the control socket ask is the desk's (`desk.rs`).
 
 mod error;
 mod events;
