@@ -47,8 +47,8 @@ pub use options::ClientOptions;
 ///
 /// What differs:
 ///
-/// - Every call that sends waits for the daemon's answer, some 20 µs, and at most 10 s; [`poll`](Self::poll) waits for
-///   nothing. Events that come meanwhile are kept, up to 128 MiB.
+/// - Every call that sends waits for the daemon's answer, some tens of microseconds, and at most 10 s;
+///   [`poll`](Self::poll) waits for nothing. Events that come meanwhile are kept, up to 128 MiB.
 /// - Any number of clients hear the same messages and events, at most once. One that reads too slowly loses some, and
 ///   reads [`Event::Missed`] at their place.
 /// - Of guests' requests a client hears only those on topics that it [serves](Self::serve).
