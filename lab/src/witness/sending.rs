@@ -48,12 +48,15 @@ impl Records {
     }
 }
 
-/// Messages in fragments to one peer, one after the other, and the peer's that are sent back.
+/// Messages in fragments that are under way at once: so one always is.
+const AHEAD: usize = 2;
+
+/// Messages in fragments to one peer, and the peer's that are sent back.
 #[derive(Debug, Default)]
 pub(super) struct Transfers {
     next: u64,
-    /// The own message that has not ended.
-    open: Option<u64>,
+    /// The own messages that have not ended.
+    open: HashSet<u64>,
     /// The echoes that have not.
     echoing: HashSet<u64>,
     /// The peer's messages that are to be sent back.
@@ -78,29 +81,29 @@ impl Transfers {
             self.echoing.insert(id);
             begun = true;
         }
-        if self.open.is_some() || self.next == work.large || side.max_record(LARGE) == 0 {
+        if self.open.len() == AHEAD || self.next == work.large || side.max_record(LARGE) == 0 {
             return Ok(begun);
         }
         let number = self.next;
         let payload = Message { life: journal.life(), number }.payload_of(work.length);
         if let Some(id) = side.send(LARGE, &payload)? {
             journal.write(&Line::Sent { peer, what: What::Large, number, id })?;
-            self.open = Some(id);
+            self.open.insert(id);
             self.next += 1;
             begun = true;
         }
         Ok(begun)
     }
 
-    /// Something has ended; true when it was the own message.
+    /// Something has ended; true when it was an own message.
     pub(super) fn ended(&mut self, id: u64) -> bool {
         self.echoing.remove(&id);
-        self.open.take_if(|open| *open == id).is_some()
+        self.open.remove(&id)
     }
 
     /// Whether none is under way.
     pub(super) fn have_ended(&self) -> bool {
-        self.open.is_none() && self.echoing.is_empty()
+        self.open.is_empty() && self.echoing.is_empty()
     }
 
     /// Keeps a message of the peer, to be sent back.

@@ -13,7 +13,7 @@ pub struct Work {
     /// Send none of these longer than BYTES [default: as long as a record]
     #[arg(long, value_name = "BYTES", default_value_t = usize::MAX, hide_default_value = true)]
     pub longest: usize,
-    /// Send N messages in fragments, each after the end of the one before
+    /// Send N messages in fragments, two of them at once
     #[arg(long, value_name = "N", default_value = "0")]
     pub large: u64,
     /// Send these as long as BYTES

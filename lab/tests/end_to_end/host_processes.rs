@@ -81,3 +81,35 @@ fn nothing_is_lost_when_both_sides_are_killed_in_turn() {
     assert!(to_host.repeats > 0 && to_guest.repeats > 0, "each was killed with messages in hand");
     assert_eq!(undelivered(&here, &peer), [0_u64; 0]);
 }
+
+#[test]
+fn a_batch_comes_again_whole_when_its_receiver_is_killed_before_it_is_done_with_it() {
+    let lab = lab_without_guests("batch-killed");
+    let region = lab.region("8M".parse().expect("a power of two")).expect("a name is found");
+    let peer = format!("{UUID}:witness");
+    let work = ["--send", "1000000", "--longest", "500", "--batch", "100"];
+    let mut host = Witness::host(&lab, &region.path(), &work);
+    host.wait_for_event("region", "open");
+    let mut guest = Witness::guest(&lab, &region.path(), UUID, &work);
+    host.wait_for_messages(&peer, 1);
+    for _ in 0..4 {
+        stop_with_much_unseen((&mut host, HOST), (&guest, &peer));
+        host.go_on_and_kill();
+        host.start_again(&work);
+        stop_with_much_unseen((&mut guest, &peer), (&host, HOST));
+        guest.go_on_and_kill();
+        guest.start_again(&work);
+        guest.wait_for_event_of_this_life(HOST, "attached");
+    }
+    let last = ["--send", "100", "--batch", "100"];
+    for side in [&mut host, &mut guest] {
+        side.kill();
+        side.start_again(&last);
+    }
+    host.wait_for_message(&peer, guest.life(), 99);
+    guest.wait_for_message(HOST, host.life(), 99);
+    let (here, there) = (host.journal(), guest.journal());
+    let to_host = check(&there, HOST, &here, &peer).expect("each batch came again, and all the rest came");
+    let to_guest = check(&here, &peer, &there, HOST).expect("each batch came again, and all the rest came");
+    assert!(to_host.repeats >= 4 && to_guest.repeats >= 4, "{to_host:?} {to_guest:?}");
+}

@@ -9,6 +9,7 @@ mod daemon;
 mod host_processes;
 mod joining;
 mod killed;
+mod killed_in_the_midst;
 mod large;
 mod power;
 mod regions;

@@ -15,6 +15,9 @@ use crate::witness::{
     start_on_console, undelivered, wait_for_message_in,
 };
 
+/// Short messages without end.
+const SHORT: [&str; 4] = ["--send", "1000000", "--longest", "1000"];
+
 /// A guest, yet to be started, and the path of its region.
 fn plan(lab: &Lab) -> (Plan, String) {
     let region = lab.region("8M".parse().expect("a power of two")).expect("a name is found");
@@ -45,7 +48,7 @@ fn what_a_guest_published_before_its_power_failed_is_delivered() {
     let peer = peer(&plan);
     let mut host = Witness::host(&lab, &region, &[]);
     let mut guest = boot(&lab, &plan);
-    start_on_console(&mut guest);
+    start_on_console(&mut guest, &SHORT);
     let published = stop_with_unseen_messages(&mut host, &guest, &peer);
     guest.kill().expect("it runs");
     host.signal(Signal::SIGCONT);
@@ -71,9 +74,9 @@ fn a_reset_guest_is_told_apart_and_gets_its_channel_again() {
     let Some(lab) = lab("reset") else { return };
     let (plan, region) = plan(&lab);
     let peer = peer(&plan);
-    let mut host = Witness::host(&lab, &region, &["--send", "1000000", "--longest", "1000"]);
+    let mut host = Witness::host(&lab, &region, &SHORT);
     let mut guest = boot(&lab, &plan);
-    start_on_console(&mut guest);
+    start_on_console(&mut guest, &SHORT);
     let published = stop_with_unseen_messages(&mut host, &guest, &peer);
     guest.reset().expect("it boots anew");
     let before = received(&journal_on_console(guest.console()), HOST);

@@ -135,6 +135,14 @@ impl<'a> Witness<'a> {
         });
     }
 
+    /// As [`Witness::wait_for_ends`], of what this life has sent.
+    pub fn wait_for_ends_of_this_life(&self, peer: &str, count: usize) {
+        wait_for(&format!("{count} ends with {peer}; see {}", self.journal.display()), || {
+            let text = self.text();
+            (ends(&read_journal(&text[text.rfind(START)?..]), peer).len() >= count).then_some(())
+        });
+    }
+
     /// Waits for an event, and returns its detail.
     pub fn wait_for_event(&self, peer: &str, what: &str) -> String {
         wait_for(&format!("{what} of {peer}; see {}", self.journal.display()), || {
@@ -215,10 +223,9 @@ pub fn start_in(guest: &mut Guest, load: &[&str]) -> String {
     process
 }
 
-/// Starts one that sends short messages without end, with the console as its journal, which outlives the guest: see
-/// [`journal_on_console`].
-pub fn start_on_console(guest: &mut Guest) {
-    start_with(guest, "--journal /dev/console --send 1000000 --longest 1000");
+/// Starts one with the console as its journal, which outlives the guest: see [`journal_on_console`].
+pub fn start_on_console(guest: &mut Guest, load: &[&str]) {
+    start_with(guest, &format!("--journal /dev/console {}", load.join(" ")));
 }
 
 fn start_with(guest: &mut Guest, arguments: &str) -> String {
