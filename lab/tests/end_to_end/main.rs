@@ -14,6 +14,7 @@ mod large;
 mod power;
 mod regions;
 mod requests;
+mod restarts;
 mod setup;
 mod traffic;
 mod witness;
