@@ -60,9 +60,13 @@ impl Conversation {
                     RECORD => What::Record,
                     LARGE => What::Large,
                     ECHO => What::Echo,
+                    // A person's.
                     _ => {
-                        return journal
-                            .write(&Line::Damaged { peer, what: format!("a message on {topic:?}") });
+                        return journal.event(
+                            &peer,
+                            "message",
+                            format!("{topic}: {}", payload.escape_ascii()),
+                        );
                     }
                 };
                 let message = receive(journal, &peer, what, &payload, again)?;

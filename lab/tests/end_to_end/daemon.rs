@@ -1,7 +1,7 @@
 //! The daemon, and the operator's command to ask it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ivring_lab::{Lab, Process};
@@ -78,6 +78,11 @@ impl<'a> Daemon<'a> {
     pub fn end(&mut self) -> Option<i32> {
         self.process.signal(Signal::SIGTERM).expect("it runs");
         self.process.wait(LIMIT).expect("it ends").code()
+    }
+
+    /// Its control socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Runs `ivring` against it.

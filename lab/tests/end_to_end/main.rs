@@ -11,6 +11,7 @@ mod joining;
 mod killed;
 mod killed_in_the_midst;
 mod large;
+mod many_programs;
 mod power;
 mod regions;
 mod requests;

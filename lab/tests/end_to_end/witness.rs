@@ -13,6 +13,8 @@ use crate::setup::{LIMIT, output, wait_for};
 
 /// What a guest's witness calls its peer.
 pub const HOST: &str = "host";
+/// The port of a witness, where there is one in a guest.
+const PORT: &str = "witness";
 /// Where a guest's witness keeps its journal.
 const JOURNAL: &str = "/tmp/journal";
 /// How the first line of a life begins.
@@ -35,7 +37,7 @@ impl<'a> Witness<'a> {
 
     /// Starts it in the place of a guest with this UUID.
     pub fn guest(lab: &'a Lab, path: &str, uuid: &str, load: &[&str]) -> Self {
-        Self::start(lab, "guest", &["--region", path, "--id", uuid, "--port", "witness"], load)
+        Self::start(lab, "guest", &["--region", path, "--id", uuid, "--port", PORT], load)
     }
 
     fn start(lab: &'a Lab, side: &'static str, arguments: &[&str], load: &[&str]) -> Self {
@@ -211,26 +213,36 @@ pub fn details(journal: &[Line], with: &str, kind: &str) -> Vec<String> {
 
 /// What the host calls the witness in a guest.
 pub fn peer(plan: &Plan) -> String {
-    format!("{}:witness", plan.uuid)
+    format!("{}:{PORT}", plan.uuid)
 }
 
 /// Starts a witness in a guest and returns its process there. The journal goes on over its lives; `load` says what it
 /// sends.
 pub fn start_in(guest: &mut Guest, load: &[&str]) -> String {
-    let before = lives_in(guest).len();
-    let process = start_with(guest, &format!("--journal {JOURNAL} {}", load.join(" ")));
-    wait_for("a start of the guest's witness", || (lives_in(guest).len() > before).then_some(()));
-    process
+    start_and_wait(guest, PORT, JOURNAL, load)
+}
+
+/// The same with a port of its own, and a journal named after that.
+pub fn start_as(guest: &mut Guest, port: &str, load: &[&str]) -> String {
+    start_and_wait(guest, port, &format!("{JOURNAL}-{port}"), load)
 }
 
 /// Starts one with the console as its journal, which outlives the guest: see [`journal_on_console`].
 pub fn start_on_console(guest: &mut Guest, load: &[&str]) {
-    start_with(guest, &format!("--journal /dev/console {}", load.join(" ")));
+    start(guest, PORT, "/dev/console", load);
 }
 
-fn start_with(guest: &mut Guest, arguments: &str) -> String {
+fn start_and_wait(guest: &mut Guest, port: &str, journal: &str, load: &[&str]) -> String {
+    let before = lives_in(guest, journal).len();
+    let process = start(guest, port, journal, load);
+    wait_for("a start of the guest's witness", || (lives_in(guest, journal).len() > before).then_some(()));
+    process
+}
+
+fn start(guest: &mut Guest, port: &str, journal: &str, load: &[&str]) -> String {
+    let arguments = format!("guest --port {port} --journal {journal} {}", load.join(" "));
     // What it says goes to the console, which is kept.
-    output(guest, &format!("ivring-witness guest --port witness {arguments} >/dev/console 2>&1 & echo $!"))
+    output(guest, &format!("ivring-witness {arguments} >/dev/console 2>&1 & echo $!"))
 }
 
 /// SIGKILL for a process in a guest, which writes nothing more then.
@@ -276,11 +288,11 @@ pub fn journal_on_console(console: &Path) -> Vec<Line> {
 
 /// The number of the present life of the witness in a guest.
 pub fn life_in(guest: &mut Guest) -> u64 {
-    *lives_in(guest).last().expect("it has started")
+    *lives_in(guest, JOURNAL).last().expect("it has started")
 }
 
-fn lives_in(guest: &mut Guest) -> Vec<u64> {
-    lives(&read_journal(&output(guest, &format!("grep '\"start\"' {JOURNAL} 2>/dev/null || true"))))
+fn lives_in(guest: &mut Guest, journal: &str) -> Vec<u64> {
+    lives(&read_journal(&output(guest, &format!("grep '\"start\"' {journal} 2>/dev/null || true"))))
 }
 
 /// Waits until the witness in a guest has received a message of a life of the host.
