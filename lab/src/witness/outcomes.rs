@@ -95,10 +95,10 @@ fn received(receiver: &[Line], from: &str) -> Result<HashSet<(What, u64, u64)>, 
                 return Err(Disproof(format!("from {from}: {what}")));
             }
             Line::Received { peer, what, life, number, again } if peer == from => {
-                if !received.insert((*what, *life, *number)) && !again {
-                    return Err(Disproof(format!(
-                        "{what:?} {number} of life {life} came twice, and not marked"
-                    )));
+                let first = received.insert((*what, *life, *number));
+                if !first && !again {
+                    let twice = format!("{what:?} {number} of life {life} came twice, and not marked");
+                    return Err(Disproof(twice));
                 }
             }
             _ => {}
@@ -211,8 +211,8 @@ mod tests {
         let after = |rest: &[Line], receiver: &[Line]| result(&[&began[..], rest].concat(), receiver);
         let there = [came(What::Large, 0, false)];
         let delivered = ended(7, End::Delivered);
-        assert_eq!(after(&[delivered.clone()], &there).map(|outcomes| outcomes.delivered), Ok(1));
-        assert!(after(&[delivered.clone()], &[]).unwrap_err().contains("it never came"));
+        assert_eq!(after(std::slice::from_ref(&delivered), &there).map(|outcomes| outcomes.delivered), Ok(1));
+        assert!(after(&[delivered], &[]).unwrap_err().contains("it never came"));
         for receiver in [&there[..], &[]] {
             let interrupted = [ended(7, End::Interrupted)];
             assert_eq!(after(&interrupted, receiver).map(|outcomes| outcomes.interrupted), Ok(1));
