@@ -212,7 +212,7 @@ mod tests {
         let there = [came(What::Large, 0, false)];
         let delivered = ended(7, End::Delivered);
         assert_eq!(after(std::slice::from_ref(&delivered), &there).map(|outcomes| outcomes.delivered), Ok(1));
-        assert!(after(&[delivered], &[]).unwrap_err().contains("it never came"));
+        assert!(after(std::slice::from_ref(&delivered), &[]).unwrap_err().contains("it never came"));
         for receiver in [&there[..], &[]] {
             let interrupted = [ended(7, End::Interrupted)];
             assert_eq!(after(&interrupted, receiver).map(|outcomes| outcomes.interrupted), Ok(1));
