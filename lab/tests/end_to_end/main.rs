@@ -5,6 +5,7 @@
 
 mod agent;
 mod boot_order;
+mod commands;
 mod daemon;
 mod host_processes;
 mod joining;
@@ -12,6 +13,7 @@ mod killed;
 mod killed_in_the_midst;
 mod large;
 mod many_programs;
+mod place;
 mod power;
 mod regions;
 mod requests;
