@@ -38,7 +38,7 @@ impl Artifacts {
         Ok(Self {
             ivringd: find(&host, "ivringd")?,
             ivring: find(&host, "ivring")?,
-            agent: build_static("ivring-guest", "ivring-agent")?,
+            agent: build_static("ivring-guest", "--bin", "ivring-agent")?,
         })
     }
 }
@@ -49,7 +49,7 @@ impl Artifacts {
 ///
 /// [`Error::Failed`] if it does not compile.
 pub fn build_witness() -> Result<PathBuf, Error> {
-    build_static("ivring-lab", "ivring-witness")
+    build_static("ivring-lab", "--bin", "ivring-witness")
 }
 
 /// Builds `ivring-flood`, statically linked, for guests, or finds it up to date.
@@ -58,11 +58,29 @@ pub fn build_witness() -> Result<PathBuf, Error> {
 ///
 /// [`Error::Failed`] if it does not compile.
 pub fn build_flood() -> Result<PathBuf, Error> {
-    build_static("ivring-lab", "ivring-flood")
+    build_static("ivring-lab", "--bin", "ivring-flood")
 }
 
-fn build_static(package: &str, program: &str) -> Result<PathBuf, Error> {
-    let arguments = ["-p", package, "--bin", program, "--profile", "agent", "--target", AGENT_TARGET];
+/// Builds the example `load` of the guest's library, statically linked, for guests, or finds it up to date.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if it does not compile.
+pub fn build_load_example() -> Result<PathBuf, Error> {
+    build_static("ivring-guest", "--example", "load")
+}
+
+/// Builds the example `table` of the host's library, or finds it up to date.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if it does not compile.
+pub fn build_table_example() -> Result<PathBuf, Error> {
+    find(&build(&["-p", "ivring-host", "--example", "table", "--release"], &[])?, "table")
+}
+
+fn build_static(package: &str, kind: &str, program: &str) -> Result<PathBuf, Error> {
+    let arguments = ["-p", package, kind, program, "--profile", "agent", "--target", AGENT_TARGET];
     find(&build(&arguments, &["-Ctarget-feature=+crt-static"])?, program)
 }
 

@@ -41,7 +41,7 @@ pub mod witness;
 mod workspace;
 
 pub use accelerator::Accelerator;
-pub use artifacts::{Artifacts, build_flood, build_witness};
+pub use artifacts::{Artifacts, build_flood, build_load_example, build_table_example, build_witness};
 pub use demo::{Demo, demo};
 pub use error::Error;
 pub use flood::{Flood, flood};
