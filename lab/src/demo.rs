@@ -1,7 +1,7 @@
 //! What ivring does, shown in under a minute: `cargo demo`.
 //!
-//! A daemon on a region of its own, two guests that attach, pings, messages both ways each of which is checked, and a
-//! moment of throughput. The guests are virtual machines, or agents as processes of the host.
+//! A daemon on a region of its own, two guests that attach, pings, messages both ways each of which is checked, a request
+//! with its answer, a message of 64 MiB with its checksum, and a moment of throughput. The guests are virtual machines, or agents as processes of the host.
 //!
 //! | module | what it is |
 //! | --- | --- |
@@ -10,6 +10,8 @@
 //! | `peer` | what the guest's end is asked to do |
 //! | `machine`, `host_process` | the two kinds of guest's end |
 //! | `pings`, `messages`, `heard` | what is measured and checked |
+//! | `request` | a request with its answer |
+//! | `large` | a message of 64 MiB with its checksum |
 //! | `table` | what it came to |
 //! | `keep` | what `--keep` says, and how it waits |
 
@@ -17,11 +19,13 @@ mod daemon;
 mod heard;
 mod host_process;
 mod keep;
+mod large;
 mod machine;
 mod messages;
 mod peer;
 mod pings;
 mod progress;
+mod request;
 mod table;
 
 use std::fs;
@@ -212,6 +216,13 @@ fn measure(progress: &Progress, daemon: &Daemon, member: &mut Member) -> Result<
         messages::to_guest(&mut daemon.client()?, &target, name, peer.as_mut())?;
         messages::from_guest(daemon.client()?, &target, name, peer.as_mut())?;
         Ok(((), "each of them arrived as it was sent".to_owned()))
+    })?;
+    progress.step(&format!("{name}: a request"), || {
+        let answer = request::ask(&mut daemon.client()?, &target)?;
+        Ok(((), format!("answered {answer}")))
+    })?;
+    progress.step(&format!("{name}: a message of 64 MiB"), || {
+        Ok(((), large::to_guest(&mut daemon.client()?, &target, peer.as_mut())?))
     })?;
     let (to_guest, from_guest) = progress.step(&format!("{name}: throughput"), || {
         let to_guest = flood(&mut daemon.client()?, &target, FLOOD_BYTES, FLOOD_SPAN);

@@ -95,6 +95,13 @@ fn assert_both_guests_are_shown(output: &Output) {
         assert_eq!(row.matches(" MB/s").count(), 2, "both directions: {row}");
         let checked = format!("{guest}: 20 messages each way: each of them arrived as it was sent");
         assert!(stderr.contains(&checked), "{stderr}");
+        let answered = format!("{guest}: a request: answered \"Linux ");
+        assert!(stderr.contains(&answered), "{stderr}");
+        let large = stderr.lines().find(|line| line.contains(&format!("{guest}: a message of 64 MiB: ")));
+        assert!(
+            large.is_some_and(|line| line.contains(" MB/s, SHA-256 ") && line.ends_with("on both sides")),
+            "{stderr}"
+        );
     }
     assert!(stderr.ends_with("the guests said good-bye, ivringd ended\n"), "{stderr}");
     assert!(!stderr.contains('\x1b'), "nothing but text where there is no terminal: {stderr}");
@@ -127,7 +134,7 @@ fn what_keep_prints_can_be_typed() {
     // Those that listen would not end.
     let (listen, others): (Vec<_>, Vec<_>) =
         commands.into_iter().partition(|command| command.contains(" listen"));
-    assert_eq!((listen.len(), others.len()), (2, 4));
+    assert_eq!((listen.len(), others.len()), (2, 5));
     for command in others {
         let output = Command::new("sh").args(["-c", &command]).output().expect("there is a shell");
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));

@@ -10,20 +10,20 @@ use crate::Error;
 /// How long all of them together may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The texts of the next `count` messages.
-pub(super) fn collect(listener: &mut Listener, count: usize) -> Result<Vec<String>, Error> {
+/// The payloads of the next `count` messages.
+pub(super) fn collect(listener: &mut Listener, count: usize) -> Result<Vec<Vec<u8>>, Error> {
     let deadline = Instant::now() + LIMIT;
-    let mut texts = Vec::with_capacity(count);
-    while texts.len() < count {
+    let mut payloads = Vec::with_capacity(count);
+    while payloads.len() < count {
         let left = deadline.saturating_duration_since(Instant::now());
         match listener.next_event(Some(left)).map_err(failed("listen"))? {
-            Some((Event::Message { .. }, text)) => texts.push(String::from_utf8_lossy(&text).into_owned()),
+            Some((Event::Message { .. }, payload)) => payloads.push(payload),
             Some(_) => {}
             None => {
-                let came = texts.len();
+                let came = payloads.len();
                 return Err(Error::Failed(format!("{came} of {count} messages came within {LIMIT:?}")));
             }
         }
     }
-    Ok(texts)
+    Ok(payloads)
 }

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 
 use super::failed;
 use super::heard::collect;
+use super::large::checksum;
 use super::peer::Peer;
 use crate::{Error, Flood, Lab, Plan, Process, flood};
 
@@ -53,7 +54,17 @@ impl Peer for HostProcess {
 
     fn heard(&mut self) -> Result<Vec<String>, Error> {
         let Some((mut listener, count)) = self.hearing.take() else { return Ok(Vec::new()) };
-        collect(&mut listener, count)
+        let heard = collect(&mut listener, count)?;
+        Ok(heard.into_iter().map(|payload| String::from_utf8_lossy(&payload).into_owned()).collect())
+    }
+
+    fn listen_for_one(&mut self, topic: &str) -> Result<(), Error> {
+        self.listen(topic, 1)
+    }
+
+    fn checksum(&mut self) -> Result<String, Error> {
+        let Some((mut listener, count)) = self.hearing.take() else { return Ok(String::new()) };
+        checksum(&collect(&mut listener, count)?.concat())
     }
 
     fn say(&mut self, topic: &str, texts: &[String]) -> Result<(), Error> {

@@ -20,6 +20,7 @@ pub(super) fn what_to_type(programs: &Artifacts, daemon: &Path, agents: Option<&
     let mut commands: Vec<_> = [
         "ls".to_owned(),
         format!("ping {guest}"),
+        format!("request {guest} ivring.info"),
         "listen".to_owned(),
         format!("send {guest} greeting hello"),
     ]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::large::first_word;
 use super::peer::Peer;
 use crate::{Error, Flood, Guest};
 
@@ -11,6 +12,11 @@ use crate::{Error, Flood, Guest};
 const LIMIT: Duration = Duration::from_secs(30);
 /// Where the guest keeps what it has heard.
 const HEARD: &str = "/run/heard";
+/// The folder where it keeps a large message.
+const LARGE: &str = "/run/large";
+/// Waits until the agent has a listener.
+const UNTIL_LISTENING: &str =
+    "until ivring-agent status --json | grep -q '\"listeners\": 1'; do sleep 0.02; done";
 
 /// A booted guest in which the agent runs.
 #[derive(Debug)]
@@ -48,8 +54,7 @@ impl Peer for Machine {
     fn listen(&mut self, topic: &str, count: usize) -> Result<(), Error> {
         self.awaited = count;
         self.run(&format!(
-            "ivring-agent listen --json --topic {topic} --count {count} >{HEARD} 2>&1 &\n\
-             until ivring-agent status --json | grep -q '\"listeners\": 1'; do sleep 0.02; done"
+            "ivring-agent listen --json --topic {topic} --count {count} >{HEARD} 2>&1 &\n{UNTIL_LISTENING}"
         ))
         .map(drop)
     }
@@ -63,6 +68,21 @@ impl Peer for Machine {
         texts.collect::<Result<_, _>>().map_err(|error| {
             Error::Failed(format!("guest {}: ivring-agent listen: {error}: {output}", self.guest.name()))
         })
+    }
+
+    fn listen_for_one(&mut self, topic: &str) -> Result<(), Error> {
+        self.run(&format!(
+            "mkdir {LARGE}; ivring-agent listen --topic {topic} --count 1 --out {LARGE} >/dev/null 2>&1 &\n\
+             echo $! >{LARGE}.listener; {UNTIL_LISTENING}"
+        ))
+        .map(drop)
+    }
+
+    fn checksum(&mut self) -> Result<String, Error> {
+        let output = self.run(&format!(
+            "while [ -d /proc/$(cat {LARGE}.listener) ]; do sleep 0.02; done; busybox sha256sum {LARGE}/*; rm -r {LARGE}"
+        ))?;
+        first_word(&output)
     }
 
     fn say(&mut self, topic: &str, texts: &[String]) -> Result<(), Error> {

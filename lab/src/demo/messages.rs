@@ -41,7 +41,9 @@ pub(super) fn from_guest(
     let listener = daemon.listen(target.clone(), Some(topic.to_owned()));
     let mut listener = listener.map_err(failed("listen to the guest"))?;
     peer.say(topic, &texts)?;
-    compare(&texts, &collect(&mut listener, COUNT)?)
+    let heard = collect(&mut listener, COUNT)?;
+    let heard: Vec<_> = heard.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
+    compare(&texts, &heard)
 }
 
 fn numbered(text: &str) -> Vec<String> {

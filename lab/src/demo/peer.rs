@@ -20,6 +20,20 @@ pub(super) trait Peer {
     /// [`Error::Failed`] if they do not all come.
     fn heard(&mut self) -> Result<Vec<String>, Error>;
 
+    /// Begins to listen for one message on `topic`, of any length. Returns when it can't be missed any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`] if the agent does not let it.
+    fn listen_for_one(&mut self, topic: &str) -> Result<(), Error>;
+
+    /// Waits for that message and returns its SHA-256, in hexadecimal.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`] if it does not come.
+    fn checksum(&mut self) -> Result<String, Error>;
+
     /// Sends messages to the host, one after the other.
     ///
     /// # Errors
