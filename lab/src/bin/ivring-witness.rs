@@ -92,12 +92,19 @@ fn run(side: Side) -> io::Result<()> {
             let options = ivring_host::Options {
                 channels,
                 stale_after: Duration::from_secs(stale_after),
+                repeat_window: work.window,
                 ..ivring_host::Options::new(region)
             };
             run_host(options, work, Journal::open(&journal)?, &end)
         }
         Side::Guest { region, id, port, journal, work } => {
-            let options = ivring_guest::Options { region, id, port, ..ivring_guest::Options::default() };
+            let options = ivring_guest::Options {
+                region,
+                id,
+                port,
+                repeat_window: work.window,
+                ..ivring_guest::Options::default()
+            };
             run_guest(options, work, Journal::open(&journal)?, &end)
         }
     }

@@ -42,8 +42,8 @@ struct Sent {
 ///
 /// This is proved: of each message of one record the receiver's journal has it, or the sender was told that it was not
 /// delivered. Of each message in fragments and each request the sender was told one end, once, unless the sender was killed
-/// first. What was delivered or answered is in the receiver's journal. All that is there is as it was sent, once each,
-/// repeats marked.
+/// first. What was delivered or answered is in the receiver's journal. All that is there is as it was sent, once each and
+/// in order, repeats marked.
 ///
 /// # Errors
 ///
@@ -88,7 +88,7 @@ pub fn check_outcomes(
 }
 
 fn received(receiver: &[Line], from: &str) -> Result<HashSet<(What, u64, u64)>, Disproof> {
-    let mut received = HashSet::new();
+    let (mut received, mut last) = (HashSet::new(), HashMap::new());
     for line in receiver {
         match line {
             Line::Damaged { peer, what } if peer == from => {
@@ -99,6 +99,10 @@ fn received(receiver: &[Line], from: &str) -> Result<HashSet<(What, u64, u64)>, 
                 if !first && !again {
                     let twice = format!("{what:?} {number} of life {life} came twice, and not marked");
                     return Err(Disproof(twice));
+                }
+                // Records and large ones each come in order; requests too, and echoes as their messages came.
+                if first && last.insert((*what, *life), *number).is_some_and(|last| last > *number) {
+                    return Err(Disproof(format!("{what:?} {number} of life {life} came after a later one")));
                 }
             }
             _ => {}
@@ -241,6 +245,8 @@ mod tests {
         assert!(result(&journal, &[]).unwrap_err().contains("number: 0"));
         let again = |mark| [came(What::Request, 0, false), came(What::Request, 0, mark)];
         assert_eq!(result(&journal, &again(true)), Ok(wanted));
+        let swapped = [came(What::Large, 1, false), came(What::Large, 0, false)];
+        assert!(result(&journal, &swapped).unwrap_err().contains("after a later one"));
         assert!(result(&journal, &again(false)).unwrap_err().contains("came twice"));
     }
 }

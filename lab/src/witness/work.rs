@@ -37,6 +37,9 @@ pub struct Work {
     /// Receive in batches of N messages, and be done with each batch at once
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
+    /// Give space back after BYTES that are done with [default: an eighth of the ring]
+    #[arg(long, value_name = "BYTES")]
+    pub window: Option<u64>,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

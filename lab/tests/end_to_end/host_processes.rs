@@ -87,7 +87,8 @@ fn a_batch_comes_again_whole_when_its_receiver_is_killed_before_it_is_done_with_
     let lab = lab_without_guests("batch-killed");
     let region = lab.region("8M".parse().expect("a power of two")).expect("a name is found");
     let peer = format!("{UUID}:witness");
-    let work = ["--send", "1000000", "--longest", "500", "--batch", "100"];
+    // With a window, more than the batch would come again.
+    let work = ["--send", "1000000", "--longest", "500", "--batch", "100", "--window", "0"];
     let mut host = Witness::host(&lab, &region.path(), &work);
     host.wait_for_event("region", "open");
     let mut guest = Witness::guest(&lab, &region.path(), UUID, &work);
