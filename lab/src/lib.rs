@@ -56,3 +56,8 @@ pub use shell::Answer;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The programs of the guide for programmers, compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/programming.md")]
+pub struct Programming;
