@@ -22,6 +22,11 @@ pub fn wait_until_attached(guest: &mut Guest) -> u64 {
     status["channel"].as_u64().expect("an attached agent has a channel")
 }
 
+/// Waits until somebody listens to the agent in a guest.
+pub fn wait_for_listener(guest: &mut Guest) {
+    wait_for_status(guest, "has a listener", |status| status["clients"]["listeners"] == 1);
+}
+
 /// SIGKILL; it stays away until [`let_back`].
 pub fn kill(guest: &mut Guest) {
     output(guest, "touch /run/hold; killall -9 ivring-agent; while pidof ivring-agent; do sleep 0.02; done");

@@ -9,7 +9,7 @@ use ivring_proto::control::{Client, Service, Target};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::agent::wait_until_attached;
+use crate::agent::{wait_for_listener, wait_until_attached};
 use crate::daemon::{Daemon, run};
 use crate::place::Place;
 use crate::setup::{LIMIT, lab, output, wait_for};
@@ -49,7 +49,7 @@ fn a_file_of_64_mib_goes_to_a_guest_and_back_by_the_commands() {
     let listen =
         "mkdir /tmp/got; ivring-agent listen --topic file --count 1 --out /tmp/got >/dev/null 2>&1 & echo $!";
     let listener = output(&mut guest, listen);
-    output(&mut guest, "until ivring-agent status --json | grep -q '\"listeners\": 1'; do sleep 0.02; done");
+    wait_for_listener(&mut guest);
     let sent = daemon.ivring(&["send", "web1", "file", "--file", &file.display().to_string()]);
     assert_eq!(sent.status, Some(0), "{sent:?}");
     output(&mut guest, &format!("while [ -d /proc/{listener} ]; do sleep 0.1; done"));

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::agent::wait_until_attached;
+use crate::agent::{wait_for_listener, wait_until_attached};
 use crate::daemon::{Daemon, run};
 use crate::setup::{LIMIT, lab, output, programs};
 
@@ -38,7 +38,8 @@ fn two_guests_on_one_region_and_one_on_its_own_beside_them() {
 
     // Text and bytes come through as they are, to the one that was meant and no other.
     for (guest, name) in guests.iter_mut().zip(["web1", "web2", "db1"]) {
-        output(guest, "ivring-agent listen --topic greeting >/tmp/heard 2>&1 & sleep 0.2");
+        output(guest, "ivring-agent listen --topic greeting >/tmp/heard 2>&1 &");
+        wait_for_listener(guest);
         let sent = daemon.ivring(&["send", name, "greeting", &format!("hello {name}")]);
         assert_eq!(sent.status, Some(0), "{sent:?}");
         crate::setup::wait_for("the greeting", || {
