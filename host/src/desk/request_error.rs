@@ -23,7 +23,9 @@ pub(super) enum RequestError {
     Full { guest: String, needed: u64, free: u64 },
     #[error("too many messages wait for room already; try again later")]
     TooManyWait,
-    #[error("{length} bytes are too much for {guest}: it takes {max} at most; send it in parts, or raise --max-message")]
+    #[error(
+        "{length} bytes are too much for {guest}: it takes {max} at most; send it in parts, or raise --max-message"
+    )]
     TooLarge { guest: String, length: usize, max: usize },
     #[error("{guest} broke its ring: {fault}")]
     Fault { guest: String, fault: Fault },

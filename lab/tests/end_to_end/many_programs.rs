@@ -71,7 +71,9 @@ fn two_programs_beside_the_agent_talk_at_once_and_one_that_is_killed_disturbs_no
         }
     }
     let all = PORTS.map(|port| (port.to_owned(), "attached".to_owned()));
-    wait_for("three programs of one guest", || (listed(&daemon) == all).then_some(()));
+    // What a program knows of its session the daemon sees a moment later.
+    let wait_for_all = || wait_for("three programs of one guest", || (listed(&daemon) == all).then_some(()));
+    wait_for_all();
     assert_each_gets_its_own(&daemon, &mut guest, &PORTS[1..], 1);
 
     kill_in(&mut guest, &left);
@@ -81,12 +83,14 @@ fn two_programs_beside_the_agent_talk_at_once_and_one_that_is_killed_disturbs_no
 
     // Another on its channel, and yet another: the newcomer wins.
     let older = start_as(&mut guest, "left", &[]);
+    wait_for_all();
     daemon.assert_answers("web1:left");
     start_as(&mut guest, "left", &[]);
     let wait = format!("while [ -d /proc/{older} ] && grep -q . /proc/{older}/cmdline; do sleep 0.02; done");
     output(&mut guest, &wait);
     let journal = journal(&mut guest, "left");
     assert_eq!(details(&journal, HOST, "superseded").len(), 1, "the loser has ended, and knows why");
+    wait_for_all();
     assert_each_gets_its_own(&daemon, &mut guest, &PORTS[1..], 3);
     assert_eq!(listed(&daemon), all);
     // Their pings went on all the time.
