@@ -285,7 +285,8 @@ fn begin(region: &Region, machine: &Machine, options: &Options) -> GuestEnd<Mapp
 }
 
 impl Drop for Guest {
-    /// Says good-bye: the host frees the channel.
+    /// Says good-bye: the host frees the channel. What it had received or published is dealt with; messages that still go
+    /// over in fragments are dropped, and nobody is told: wait for their events before.
     fn drop(&mut self) {
         self.end.bye();
     }
