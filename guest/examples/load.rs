@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut log = BufReader::new(fs::File::options().read(true).custom_flags(nonblocking).open(&path)?);
     log.seek(SeekFrom::End(0))?;
     let options = Options { region: arguments.next(), port: Port::new("load")?, ..Options::default() };
-    let mut guest = Guest::open(options)?;
+    let mut guest = Guest::open(options).map_err(|error| error.to_string())?;
     let (mut line, mut dropped, mut next) = (Vec::new(), 0, Instant::now());
     while !stop.load(Relaxed) {
         let done = match guest.wait(Duration::from_millis(100)) {

@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
     let daemon = ClientOptions { socket: std::env::args_os().nth(1).map(Into::into), region: None };
-    let mut client = Client::connect(daemon.clone())?;
+    let mut client = Client::connect(daemon.clone()).map_err(|error| error.to_string())?;
     let (mut rows, mut shown, mut next) = (HashMap::<Identity, Row>::new(), Vec::new(), Instant::now());
     while !stop.load(Relaxed) {
         match client.wait(Duration::from_millis(100)) {
