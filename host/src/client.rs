@@ -53,7 +53,7 @@ pub use options::ClientOptions;
 ///   reads [`Event::Missed`] at their place.
 /// - Of guests' requests a client hears only those on topics that it [serves](Self::serve).
 /// - [`Event::Delivered`], [`Event::Interrupted`] and [`Event::Declined`] are told of every client's messages.
-/// - When the daemon ends there is one [`Event::Disconnected`] and nothing after it: connect anew.
+/// - When the daemon ends there is one [`Event::Disconnected`] and nothing after it, however long one waits: connect anew.
 #[derive(Debug)]
 pub struct Client {
     control: control::Client,
@@ -221,6 +221,11 @@ impl Client {
 
     /// Waits for the next event, at most for `timeout`. Sleeps in the kernel, whatever the daemon's profile.
     pub fn wait(&mut self, timeout: Duration) -> Option<Event> {
+        if self.ended && self.queue.is_empty() {
+            // Nothing comes any more; a loop that has not noticed is not to spin.
+            std::thread::sleep(timeout);
+            return None;
+        }
         let deadline = Instant::now().checked_add(timeout);
         while self.queue.is_empty() && !self.ended {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
