@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use ivring_vm_config::{DEFAULT_SLOT, Shmem};
+use ivring_vm_config::{QemuArgs, Shmem};
 
 use crate::accelerator::Accelerator;
 
@@ -61,7 +61,8 @@ impl Machine<'_> {
             .arg(self.initramfs)
             .args(["-append", &format!("console=ttyS0 panic=-1 quiet no_timer_check {}", self.append)]);
         if let Some(shmem) = self.shmem {
-            command.args(shmem.qemu_args(DEFAULT_SLOT));
+            // The defaults are the machine type above and a slot that is free on it.
+            command.args(QemuArgs::default().render(shmem).expect("the machine pc has slot 0x1f free"));
         }
         command
     }

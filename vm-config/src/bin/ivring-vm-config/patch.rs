@@ -1,0 +1,168 @@
+//! The command `patch`.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::Path;
+
+use clap::Args;
+use ivring_vm_config::{Action, Domain, InPlace, LARGEST_INPUT, Plan, Request};
+
+use crate::options::{BadOptions, DeviceOptions};
+use crate::outcome::Outcome;
+use crate::{Failure, exit, print};
+
+const EXAMPLES: &str = "\
+Examples:
+  ivring-vm-config patch web1.xml > new.xml            the XML with the device; web1.xml stays as it is
+  ivring-vm-config patch --diff *.xml                  what would change, with passwords covered
+  ivring-vm-config patch --in-place *.xml              change the files; keeps FILE.ivring-backup of each
+  ivring-vm-config patch --check --json *.xml          for scripts: exit code 1 if a domain lacks the device
+  ivring-vm-config patch --remove --in-place *.xml     take the device out again
+  virsh dumpxml --inactive --security-info web1 | ivring-vm-config patch - | virsh define /dev/stdin
+
+Every byte outside the device's own element stays as it was. A device that is there already is left alone.
+
+Exit codes: 0 done or already so, 1 --check found something to change, 2 usage, 3 refused or unsupported,
+4 no XML of a domain, 5 reading or writing failed. Of several files the highest counts; the others are done.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PatchOptions {
+    /// XML of one domain each; - is standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Change the files themselves, each whole or not at all; keeps FILE.ivring-backup, readable by its owner only
+    #[arg(long, short, conflicts_with = "check")]
+    in_place: bool,
+    /// Print what changes as a unified diff, secrets covered by ***
+    #[arg(long)]
+    diff: bool,
+    /// Only say what would change; exit code 1 if something would
+    #[arg(long)]
+    check: bool,
+    /// Take the device out
+    #[arg(long)]
+    remove: bool,
+    /// Print a list of what became of each file, as JSON; needs --in-place, --check or --diff
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceOptions,
+}
+
+impl PatchOptions {
+    pub fn run(mut self) -> Result<u8, Failure> {
+        let usage = |message: &str| Err(Failure { code: exit::USAGE, message: message.to_owned() });
+        if self.files.is_empty() {
+            if io::stdin().is_terminal() {
+                return usage("no FILE: give the XML of a domain, or - to type it; see patch --help");
+            }
+            self.files.push("-".to_owned());
+        }
+        if self.is_filter() && self.files.len() > 1 {
+            return usage("several files on standard output are no XML: use --in-place, --diff or --check");
+        }
+        if self.is_filter() && self.json {
+            return usage(
+                "--json and the XML cannot both go to standard output: add --in-place, --diff or --check",
+            );
+        }
+        if self.in_place && self.files.iter().any(|file| file == "-") {
+            return usage("--in-place changes files, and - is standard input: leave one of them out");
+        }
+        if self.files.iter().filter(|file| *file == "-").count() > 1 {
+            return usage("- was given more than once: standard input can be read once only");
+        }
+        let request = self.device.request().map_err(|error| match error {
+            BadOptions::Value(message) => Failure { code: exit::BAD_INPUT, message },
+            BadOptions::Together(error) => Failure { code: exit::USAGE, message: error.to_string() },
+        })?;
+        self.each(&request)
+    }
+
+    /// Whether the changed XML goes to standard output.
+    fn is_filter(&self) -> bool {
+        !(self.in_place || self.diff || self.check)
+    }
+
+    /// One file after the other, whatever becomes of each.
+    fn each(&self, request: &Request) -> Result<u8, Failure> {
+        let mut outcomes = Vec::new();
+        let mut worst = 0;
+        for file in &self.files {
+            let outcome = self.one(file, request);
+            worst = worst.max(outcome.exit());
+            if self.json {
+                outcomes.push(outcome);
+            } else {
+                outcome.tell();
+                print(&outcome.shown())?;
+            }
+        }
+        if self.json {
+            let text = serde_json::to_string_pretty(&outcomes)
+                .map_err(|error| Failure { code: exit::IO_FAILED, message: error.to_string() })?;
+            print(&(text + "\n"))?;
+        }
+        Ok(worst)
+    }
+
+    fn one(&self, file: &str, request: &Request) -> Outcome {
+        let outcome = Outcome::new(file);
+        if self.in_place {
+            return match InPlace::open(Path::new(file)) {
+                Ok(in_place) => self.work(in_place.content(), Some(&in_place), request, outcome),
+                Err(error) => outcome.not_in_place(&error),
+            };
+        }
+        match read(file) {
+            Ok(content) => self.work(&content, None, request, outcome),
+            Err(error) => outcome.io(&error),
+        }
+    }
+
+    fn work(
+        &self,
+        content: &[u8],
+        in_place: Option<&InPlace>,
+        request: &Request,
+        outcome: Outcome,
+    ) -> Outcome {
+        let domain = match Domain::read(content) {
+            Ok(domain) => domain,
+            Err(error) => return outcome.unreadable(&error),
+        };
+        let outcome = outcome.of_domain(&domain);
+        let plan = if self.remove { Plan::remove(&domain, request) } else { Plan::install(&domain, request) };
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(error) => return outcome.refused(&error),
+        };
+        let mut outcome = outcome.of_plan(&plan);
+        let patched = plan.carry_out(&domain);
+        if self.diff {
+            outcome = outcome.with_diff(domain.text(), &patched);
+        }
+        match in_place {
+            Some(in_place) if plan.action() != Action::Nothing => match in_place.replace(&patched) {
+                Ok(backup) => outcome.written(&backup),
+                Err(error) => outcome.not_in_place(&error),
+            },
+            None if self.check => outcome.checked(),
+            None if self.is_filter() => outcome.with_text(patched),
+            _ => outcome,
+        }
+    }
+}
+
+/// The bytes of `file`, at most one more than an input may have.
+fn read(file: &str) -> io::Result<Vec<u8>> {
+    let most = u64::try_from(LARGEST_INPUT).unwrap_or(u64::MAX).saturating_add(1);
+    let mut content = Vec::new();
+    if file == "-" {
+        io::stdin().lock().take(most).read_to_end(&mut content)?;
+    } else {
+        File::open(file)?.take(most).read_to_end(&mut content)?;
+    }
+    Ok(content)
+}

@@ -1,0 +1,6 @@
+//! Tricky domains and what is right for each; the numbers are those of one list.
+
+mod conflicts;
+mod fixture;
+mod placement;
+mod text;
