@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use roxmltree::{Document, Node, NodeType};
+use roxmltree::{Document, Node};
 
 /// What stands for a secret.
 const COVER: &str = "***";
@@ -13,12 +13,11 @@ const SECRETIVE: [&str; 8] =
 
 /// `text`, which is XML of a domain, with its secrets covered. Lines stay lines.
 ///
-/// Covered are values and texts whose name speaks of a secret, whole values, comments and processing instructions that
-/// speak of one, and whatever is inside `<metadata>` under such a name. A text that is no XML is returned without a
-/// single character of its lines.
+/// Covered are values whose name speaks of a secret, everything but names inside an element whose name does, and whole
+/// values, texts, comments and processing instructions that speak of one. A text that is no XML is covered whole.
 pub(crate) fn cover(text: &str) -> String {
     let mut ranges: Vec<Range<usize>> = match Document::parse(text) {
-        Ok(document) => document.root().descendants().flat_map(|node| secrets(text, node)).collect(),
+        Ok(document) => secrets_in(text, &document),
         Err(_) => std::iter::once(0..text.len()).collect(),
     };
     ranges.sort_by_key(|range| (range.start, range.end));
@@ -38,31 +37,37 @@ pub(crate) fn cover(text: &str) -> String {
     covered
 }
 
-/// What is secret of `node` itself, in bytes of `text`.
-fn secrets(text: &str, node: Node<'_, '_>) -> Vec<Range<usize>> {
-    let range = node.range();
-    let (is_secret, range) = match node.node_type() {
-        NodeType::Element => return secret_values(text, node),
-        NodeType::Text => {
-            let named = node.ancestors().skip(1).any(|parent| is_secretive(parent.tag_name().name()));
-            (named || node.text().is_some_and(is_secretive), range)
+/// What is secret in `document`, in bytes of `text`.
+fn secrets_in(text: &str, document: &Document<'_>) -> Vec<Range<usize>> {
+    let mut secrets = Vec::new();
+    // Nodes come in the order of the text, so all that begins before this is inside something secret.
+    let mut secret_until = 0;
+    for node in document.root().descendants() {
+        let range = node.range();
+        let inside = range.start < secret_until;
+        if node.is_element() {
+            secrets.extend(secret_values(text, node, inside));
+            if is_secretive(node.tag_name().name()) {
+                secret_until = secret_until.max(range.end);
+            }
+        } else if node.is_text() && (inside || node.text().is_some_and(is_secretive)) {
+            secrets.push(range);
+        } else if node.is_comment() && (inside || node.text().is_some_and(is_secretive)) {
+            secrets.push(range.start + "<!--".len()..range.end - "-->".len());
+        } else if node.is_pi() && (inside || node.pi().and_then(|pi| pi.value).is_some_and(is_secretive)) {
+            secrets.push(range);
         }
-        NodeType::Comment => {
-            let inside = range.start + "<!--".len()..range.end - "-->".len();
-            (node.text().is_some_and(is_secretive), inside)
-        }
-        NodeType::PI => (node.pi().and_then(|pi| pi.value).is_some_and(is_secretive), range),
-        NodeType::Root => (false, range),
-    };
-    is_secret.then_some(range).into_iter().collect()
+    }
+    secrets
 }
 
-/// The values, without their quotes, of the attributes of `element` that are secret.
-fn secret_values(text: &str, element: Node<'_, '_>) -> Vec<Range<usize>> {
-    let in_metadata = in_secretive_metadata(element);
+/// The values, without their quotes, of the attributes of `element` that are secret: all of them `inside` something
+/// secret.
+fn secret_values(text: &str, element: Node<'_, '_>, inside: bool) -> Vec<Range<usize>> {
+    let inside = inside || is_secretive(element.tag_name().name());
     element
         .attributes()
-        .filter(|attribute| in_metadata || is_secretive(attribute.name()) || is_secretive(attribute.value()))
+        .filter(|attribute| inside || is_secretive(attribute.name()) || is_secretive(attribute.value()))
         .filter_map(|attribute| {
             let range = attribute.range();
             let raw = text.get(range.clone())?;
@@ -70,12 +75,6 @@ fn secret_values(text: &str, element: Node<'_, '_>) -> Vec<Range<usize>> {
             Some(range.start + raw.find(quote)? + 1..range.end - 1)
         })
         .collect()
-}
-
-/// Whether `node` is inside `<metadata>`, where anybody keeps anything, below an element whose name speaks of a secret.
-fn in_secretive_metadata(node: Node<'_, '_>) -> bool {
-    node.ancestors().any(|parent| is_secretive(parent.tag_name().name()))
-        && node.ancestors().any(|parent| parent.has_tag_name("metadata"))
 }
 
 fn is_secretive(text: &str) -> bool {
@@ -95,8 +94,8 @@ mod tests {
              <metadata><x:login xmlns:x='u'><x:token v='hunter2'/>a</x:login></metadata></domain>",
         );
         assert!(!covered.contains("hunter2"), "{covered}");
-        assert!(covered.contains("passwd=\"***\" port='1'/>\n<cookie name='a'>***\n</cookie>"), "{covered}");
-        assert!(covered.contains("<!--***\n-->") && covered.contains("/>a</x:login>"), "{covered}");
+        assert!(covered.contains("passwd=\"***\" port='1'/>\n<cookie name='***'>***\n</cookie>"), "{covered}");
+        assert!(covered.contains("<!--***\n-->") && covered.contains("v='***'/>a</x:login>"), "{covered}");
     }
 
     #[test]
