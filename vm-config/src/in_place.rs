@@ -219,4 +219,16 @@ mod tests {
             assert!(!is_owned_by_libvirt(Path::new(path)), "{path}");
         }
     }
+
+    #[test]
+    fn what_another_wrote_meanwhile_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.xml");
+        fs::write(&path, "one").unwrap();
+        let file = InPlace::open(&path).unwrap();
+        fs::write(&path, "another").unwrap();
+        assert!(matches!(file.replace("new"), Err(InPlaceError::ChangedMeanwhile)));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "another");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

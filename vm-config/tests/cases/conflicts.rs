@@ -1,6 +1,6 @@
 //! The device, or one like it, is there already.
 
-use ivring_vm_config::{Domain, Notice, OnConflict, Plan, Reason};
+use ivring_vm_config::{Domain, Notice, OnConflict, Plan, Reason, Request, Role, Shmem};
 
 use crate::fixture::*;
 
@@ -86,6 +86,7 @@ fn case_07_another_ivshmem_stays_the_first() {
     assert_eq!(address(&xml, &with_slot("auto")), "00:11.0");
     assert_eq!(address(&domain("pc", &other("slot='0x1f'")), &request()), "auto");
     assert_eq!(address(&domain("q35", &other("slot='0x10'")), &request()), "00:11.0");
+    assert_eq!(address(&domain("pc", &other("slot='0x12'")), &with_slot("prefer:0x10")), "00:13.0");
     let bridge = "    <controller type='pci' index='3' model='pcie-to-pci-bridge'/>\n";
     let xml = domain("q35", &[bridge, &other("bus='3' slot='0x10'")].concat());
     assert_eq!(address(&xml, &request()), "03:11.0");
@@ -110,6 +111,12 @@ fn case_08_another_ivshmem_on_the_command_line() {
         let taken = refused(&xml, &with_slot("exact:00:10.0"));
         assert!(matches!(taken.reason, Reason::AddressTaken { .. }), "{taken}");
     }
+}
+
+#[test]
+fn only_arguments_of_device_are_devices() {
+    let xml = with_arguments(&["-trace", "ivshmem-plain,bus=pcie.0,addr=0x10"]);
+    assert_eq!(address(&xml, &with_slot("exact:00:10.0")), "00:10.0");
 }
 
 #[test]
@@ -154,6 +161,24 @@ fn a_replacement_keeps_its_address_and_layout() {
 }
 
 #[test]
+fn a_replacement_may_stay_where_it_is_and_gets_no_address_from_none() {
+    let old = |address: &str| domain("pc", &shmem("fg_i3", &format!("<address type='pci' {address}/>")));
+    let xml = old("bus='0' slot='5'");
+    let read = Domain::read(xml.as_bytes()).unwrap();
+    let exact = with_slot("exact:00:05.0").with_conflict(OnConflict::Replace);
+    let plan = Plan::install(&read, &exact).unwrap();
+    assert_eq!(plan.address().unwrap().to_string(), "00:05.0");
+    assert!(replaced(&old("bus='0' slot='0'")).contains("slot='0x1f'"));
+}
+
+#[test]
+fn present_in_another_role() {
+    let with_role = |role: &str| with(PLAIN_8M).replace("'fg_i3'", &format!("'fg_i3' role='{role}'"));
+    assert_eq!(differences(&with_role("master")), "its role is \"master\", not none");
+    unchanged(&with_role("peer"), &request().with_role(Some(Role::Peer)).unwrap());
+}
+
+#[test]
 fn case_53_nothing_to_remove() {
     let xml = domain("pc", &shmem("looking-glass", PLAIN_8M));
     assert_eq!(removed(&xml), xml);
@@ -161,7 +186,6 @@ fn case_53_nothing_to_remove() {
 
 #[test]
 fn a_region_of_its_own_is_named_by_the_uuid() {
-    use ivring_vm_config::{Request, Shmem};
     let request = Request::per_domain(Shmem::new("fg_i3", "8M".parse().unwrap()).unwrap()).unwrap();
     let xml = domain("pc", "");
     let name = "fg_i3-c7a5fdbd-edaf-9455-926a-d65c16db1809";
