@@ -94,7 +94,10 @@ mod tests {
              <metadata><x:login xmlns:x='u'><x:token v='hunter2'/>a</x:login></metadata></domain>",
         );
         assert!(!covered.contains("hunter2"), "{covered}");
-        assert!(covered.contains("passwd=\"***\" port='1'/>\n<cookie name='***'>***\n</cookie>"), "{covered}");
+        assert!(
+            covered.contains("passwd=\"***\" port='1'/>\n<cookie name='***'>***\n</cookie>"),
+            "{covered}"
+        );
         assert!(covered.contains("<!--***\n-->") && covered.contains("v='***'/>a</x:login>"), "{covered}");
     }
 
