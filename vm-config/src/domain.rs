@@ -45,6 +45,7 @@ pub struct Domain<'t> {
     kind: String,
     arch: Option<String>,
     machine: Option<String>,
+    emulator: Option<String>,
     protected: bool,
     chipset: Chipset,
     controllers: Vec<Controller>,
@@ -80,6 +81,7 @@ impl<'t> Domain<'t> {
             root_at,
             machine_at: os_type.map_or(root_at, |os_type| Position::of(text, os_type.range().start)),
             kind: root.attribute("type").unwrap_or_default().to_owned(),
+            emulator: child(root, "devices").and_then(|devices| text_of(devices, "emulator")),
             protected: child(root, "launchSecurity").is_some(),
             occupants: addresses::occupants(root),
             existing: devices(root)
@@ -158,6 +160,11 @@ impl<'t> Domain<'t> {
 
     pub(crate) fn machine(&self) -> Option<&str> {
         self.machine.as_deref()
+    }
+
+    /// The program that runs the domain.
+    pub(crate) fn emulator(&self) -> Option<&str> {
+        self.emulator.as_deref()
     }
 
     /// Whether the memory of the domain is kept from its host.

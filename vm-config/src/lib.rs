@@ -5,7 +5,8 @@
 //! a domain so that it has the device or has it no longer: [`Domain::read`] finds everything that matters, [`Plan`]
 //! decides, [`Plan::carry_out`] changes the text. Every byte outside the device's own element stays as it was.
 //!
-//! It stands alone: it needs no running hypervisor, and only [`InPlace`] touches files.
+//! All that needs no running hypervisor, and only [`InPlace`] touches files. [`libvirt`] does the same to the domains of
+//! a running libvirt.
 //!
 //! ```
 //! use ivring_vm_config::{Action, Domain, Plan, Request, Shmem};
@@ -29,6 +30,7 @@ mod device;
 mod diff;
 mod domain;
 mod in_place;
+pub mod libvirt;
 mod pci;
 mod placement;
 mod plan;

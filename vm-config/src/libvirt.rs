@@ -1,0 +1,20 @@
+//! The device in the domains of a running libvirt.
+//!
+//! [`Connection`] speaks with one libvirt through `virsh`, so that nothing has to be built against libvirt and every
+//! URI works that virsh knows. What to do is decided by [`Plan`](crate::Plan) on the XML alone; here it is read, judged
+//! ([`Judgement`]) and carried out.
+
+mod backups;
+mod connection;
+mod error;
+mod judgement;
+mod listed;
+mod preflight;
+mod virsh;
+
+pub use backups::{BackupError, Backups};
+pub use connection::{Connection, Documents, Scope};
+pub use error::LibvirtError;
+pub use judgement::{Judgement, Standing, Waiting, Wish};
+pub use listed::{Listed, Selection, SelectionError};
+pub use preflight::Probe;
