@@ -47,6 +47,7 @@ pub struct Domain<'t> {
     machine: Option<String>,
     emulator: Option<String>,
     protected: bool,
+    acpi: bool,
     chipset: Chipset,
     controllers: Vec<Controller>,
     occupants: Vec<Occupant>,
@@ -83,6 +84,7 @@ impl<'t> Domain<'t> {
             kind: root.attribute("type").unwrap_or_default().to_owned(),
             emulator: child(root, "devices").and_then(|devices| text_of(devices, "emulator")),
             protected: child(root, "launchSecurity").is_some(),
+            acpi: child(root, "features").is_some_and(|features| child(features, "acpi").is_some()),
             occupants: addresses::occupants(root),
             existing: devices(root)
                 .filter(|device| device.has_tag_name("shmem"))
@@ -170,6 +172,11 @@ impl<'t> Domain<'t> {
     /// Whether the memory of the domain is kept from its host.
     pub(crate) fn protected(&self) -> bool {
         self.protected
+    }
+
+    /// Whether the machine has ACPI.
+    pub(crate) fn acpi(&self) -> bool {
+        self.acpi
     }
 
     pub(crate) fn chipset(&self) -> Chipset {

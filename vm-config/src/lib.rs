@@ -29,6 +29,7 @@
 mod device;
 mod diff;
 mod domain;
+mod hot_plug;
 mod in_place;
 pub mod libvirt;
 mod pci;
@@ -49,6 +50,7 @@ mod unreadable;
 pub use device::{Alias, AliasError, Device, Model, Role};
 pub use diff::unified;
 pub use domain::{Domain, Existing, Layout};
+pub use hot_plug::hot_plug;
 pub use in_place::{BACKUP_SUFFIX, InPlace, InPlaceError};
 pub use pci::{PciAddress, PciAddressError};
 pub use plan::{Action, Notice, Plan};

@@ -5,12 +5,12 @@ use crate::qemu_args::Machine;
 use crate::{Domain, PciAddress, Reason, Refused, Slot};
 
 /// What is in the way at an address.
-struct Obstacle {
-    address: PciAddress,
-    what: String,
+pub(crate) struct Obstacle {
+    pub address: PciAddress,
+    pub what: String,
     multifunction: bool,
     bridge: bool,
-    start: usize,
+    pub start: usize,
 }
 
 /// The address for a device of the region `name`, or `None` for libvirt to choose one.
@@ -48,7 +48,7 @@ fn machine(domain: &Domain<'_>) -> Option<Machine> {
 }
 
 /// Everything with an address but the devices of the region `name`, which make way for the new one.
-fn obstacles(domain: &Domain<'_>, name: &str) -> Vec<Obstacle> {
+pub(crate) fn obstacles(domain: &Domain<'_>, name: &str) -> Vec<Obstacle> {
     let own: Vec<usize> = domain
         .existing()
         .iter()
@@ -79,7 +79,7 @@ fn whole_slot_is_free(obstacles: &[Obstacle], address: PciAddress) -> bool {
     !obstacles.iter().any(|obstacle| obstacle.address.shares_slot(address))
 }
 
-fn preferred(domain: &Domain<'_>, obstacles: &[Obstacle], slot: u8) -> Option<PciAddress> {
+pub(crate) fn preferred(domain: &Domain<'_>, obstacles: &[Obstacle], slot: u8) -> Option<PciAddress> {
     let machine = machine(domain)?;
     let address = PciAddress::new(0, slot, 0)?;
     (machine.owner(slot).is_none() && whole_slot_is_free(obstacles, address)).then_some(address)
@@ -95,7 +95,11 @@ fn above(domain: &Domain<'_>, obstacles: &[Obstacle], other: PciAddress) -> Opti
 }
 
 /// `address`, if a device can be there.
-fn exact(domain: &Domain<'_>, obstacles: &[Obstacle], address: PciAddress) -> Result<PciAddress, Refused> {
+pub(crate) fn exact(
+    domain: &Domain<'_>,
+    obstacles: &[Obstacle],
+    address: PciAddress,
+) -> Result<PciAddress, Refused> {
     if let Some(obstacle) = obstacles.iter().find(|obstacle| obstacle.address == address) {
         let at = domain.position(obstacle.start);
         return Err(Reason::AddressTaken { address, occupant: obstacle.what.clone(), at }.at(at));

@@ -148,6 +148,29 @@ pub enum Reason {
         "no PCI slot of bus 0 is free: add <controller type='pci' model='pci-bridge'/>, or move devices together"
     )]
     Full,
+    /// A `pc` without ACPI, which takes no device while it runs.
+    #[error(
+        "a running pc without <features><acpi/></features> takes no device: do it without --live, then shut the domain \
+         down and start it"
+    )]
+    NoAcpi,
+    /// The running domain has nowhere to plug a device into.
+    #[error(
+        "nothing can be plugged into it while it runs, no PCI bridge has a free slot and no pcie-root-port is empty: do \
+         it without --live, then shut the domain down and start it"
+    )]
+    NoHotPlug,
+    /// The address takes no device while the domain runs.
+    #[error(
+        "{address} takes no device while the domain runs ({why}): leave out --slot exact, or --live and then shut the \
+         domain down and start it"
+    )]
+    NoHotPlugAt {
+        /// The address asked for.
+        address: PciAddress,
+        /// Why not.
+        why: &'static str,
+    },
 }
 
 impl Reason {
@@ -176,6 +199,8 @@ impl Reason {
             Self::NoSlotZero { .. } => "no-slot-zero",
             Self::BridgesOnly { .. } => "bridges-only",
             Self::Full => "full",
+            Self::NoAcpi => "no-acpi",
+            Self::NoHotPlug | Self::NoHotPlugAt { .. } => "no-hot-plug",
         }
     }
 }

@@ -14,6 +14,10 @@ pub(crate) struct Controller {
     pub index: u8,
     /// What it is: `pci-root`, `pcie-root-port` and so on; empty if the XML does not say.
     pub model: String,
+    /// Whether the XML leaves it able to take devices while the domain runs.
+    pub hot_plug: bool,
+    /// Where it is in the text.
+    pub range: Range<usize>,
 }
 
 /// A device that has an address.
@@ -33,7 +37,13 @@ pub(super) fn controllers(root: Node<'_, '_>) -> Vec<Controller> {
         .filter(|device| device.has_tag_name("controller") && device.attribute("type") == Some("pci"))
         .filter_map(|device| {
             let index = u8::try_from(number(device.attribute("index")?)?).ok()?;
-            Some(Controller { index, model: device.attribute("model").unwrap_or_default().to_owned() })
+            Some(Controller {
+                index,
+                model: device.attribute("model").unwrap_or_default().to_owned(),
+                hot_plug: child(device, "target").and_then(|target| target.attribute("hotplug"))
+                    != Some("off"),
+                range: device.range(),
+            })
         })
         .collect()
 }

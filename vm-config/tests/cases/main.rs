@@ -2,5 +2,6 @@
 
 mod conflicts;
 mod fixture;
+mod hot_plug;
 mod placement;
 mod text;
