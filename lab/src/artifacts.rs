@@ -43,6 +43,15 @@ impl Artifacts {
     }
 }
 
+/// Builds `ivring-vm-config`, or finds it up to date.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if it does not compile.
+pub fn build_vm_config() -> Result<PathBuf, Error> {
+    find(&build(&["-p", "ivring-vm-config", "--bins", "--release"], &[])?, "ivring-vm-config")
+}
+
 /// Builds `ivring-witness`, statically linked, for guests, or finds it up to date.
 ///
 /// # Errors

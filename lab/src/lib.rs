@@ -41,14 +41,16 @@ pub mod witness;
 mod workspace;
 
 pub use accelerator::Accelerator;
-pub use artifacts::{Artifacts, build_flood, build_load_example, build_table_example, build_witness};
+pub use artifacts::{
+    Artifacts, build_flood, build_load_example, build_table_example, build_vm_config, build_witness,
+};
 pub use demo::{Demo, demo};
 pub use error::Error;
 pub use flood::{Flood, flood};
 pub use guest::{BOOT_LIMIT, Booting, Guest};
 pub use lab::{Lab, Plan};
-pub use packages::{Consent, Tools, prepare};
-pub use prerequisites::tools_or_skip;
+pub use packages::{Consent, Tools, prepare, prepare_libvirt};
+pub use prerequisites::{libvirt_or_skip, or_skip, tools_or_skip};
 pub use process::Process;
 pub use shell::Answer;
 

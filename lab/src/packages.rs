@@ -1,4 +1,4 @@
-//! The programs that a guest needs, found or installed: QEMU, a static busybox and a kernel.
+//! The programs that a guest needs, found or installed: QEMU, a static busybox and a kernel; and libvirt for tests.
 
 use std::env;
 use std::fs;
@@ -13,6 +13,9 @@ use crate::{Error, elf};
 const KERNEL: &str = "linux-image-cloud-amd64";
 const QEMU_PACKAGE: &str = "qemu-system-x86";
 const BUSYBOX_PACKAGE: &str = "busybox-static";
+const VIRSH_PACKAGE: &str = "libvirt-clients";
+/// Of all packages of libvirt's daemon the one that holds the program and no unit: nothing starts when it is installed.
+const LIBVIRTD_PACKAGE: &str = "libvirt-daemon";
 
 /// Where the programs are.
 #[derive(Debug, Clone)]
@@ -108,6 +111,33 @@ pub(crate) fn prepare_python(consent: Consent) -> Result<(), Error> {
     Ok(())
 }
 
+/// Finds or installs virsh and libvirtd with its QEMU driver, for tests that run a libvirt of their own.
+///
+/// No daemon is started by that. A machine that has one is left as it is, as installing could start that daemon anew.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub fn prepare_libvirt(consent: Consent) -> Result<(), Error> {
+    let (virsh, libvirtd) = (in_path("virsh").is_some(), has_daemon("libvirtd"));
+    if virsh && libvirtd {
+        return Ok(());
+    }
+    if libvirtd || has_daemon("virtqemud") {
+        return Err(Error::Refused(format!(
+            "missing: {VIRSH_PACKAGE} and {LIBVIRTD_PACKAGE} or one of them (names of Debian's packages); as this \
+             machine has a libvirt daemon, which installing could restart, install them when that does no harm"
+        )));
+    }
+    let packages: &[_] = if virsh { &[LIBVIRTD_PACKAGE] } else { &[VIRSH_PACKAGE, LIBVIRTD_PACKAGE] };
+    install(packages, false, consent)
+}
+
+/// Whether a daemon is installed; the search path of others than root often lacks the folder where daemons are.
+fn has_daemon(program: &str) -> bool {
+    in_path(program).is_some() || Path::new("/usr/sbin").join(program).is_file()
+}
+
 fn find_qemu() -> Option<PathBuf> {
     in_path("qemu-system-x86_64")
 }
@@ -139,9 +169,10 @@ fn install(packages: &[&str], kernel: bool, consent: Consent) -> Result<(), Erro
     }
     let missing = missing.join(", ");
     if in_path("apt-get").is_none() || in_path("dpkg").is_none() {
+        let kernel = if kernel { ", and name a kernel with --kernel FILE" } else { "" };
         return Err(Error::Refused(format!(
             "missing: {missing} (names of Debian's packages), and there is no apt-get to install them with; install \
-             qemu-system-x86_64 and a static busybox with this system's tools, and name a kernel with --kernel FILE"
+             the programs that they hold with this system's tools{kernel}"
         )));
     }
     let mut by_hand = Vec::new();

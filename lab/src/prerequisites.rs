@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{self, Write as _};
 
-use crate::{Consent, Error, Tools, prepare};
+use crate::{Consent, Error, Tools, prepare, prepare_libvirt};
 
 /// The programs for a test, or `None` after a line that says why it is skipped.
 ///
@@ -15,8 +15,32 @@ use crate::{Consent, Error, Tools, prepare};
 /// Where a test may not be skipped, because `CI` is set, and if an installation fails.
 #[must_use]
 pub fn tools_or_skip(test: &str) -> Option<Tools> {
-    match prepare(None, Consent::new(false).without_asking()) {
-        Ok(tools) => Some(tools),
+    or_skip(test, prepare(None, consent()))
+}
+
+/// As [`tools_or_skip`] for a test that runs a libvirt of its own, too.
+///
+/// # Panics
+///
+/// As [`tools_or_skip`].
+#[must_use]
+pub fn libvirt_or_skip(test: &str) -> Option<Tools> {
+    or_skip(test, prepare(None, consent()).and_then(|tools| prepare_libvirt(consent()).map(|()| tools)))
+}
+
+fn consent() -> Consent {
+    Consent::new(false).without_asking()
+}
+
+/// What was found, or `None` after the line that says why the test is skipped; for whatever else a test may lack.
+///
+/// # Panics
+///
+/// As [`tools_or_skip`].
+#[must_use]
+pub fn or_skip<T>(test: &str, found: Result<T, Error>) -> Option<T> {
+    match found {
+        Ok(found) => Some(found),
         Err(Error::Refused(reason)) if env::var_os("CI").is_none() => {
             // There is nobody left to tell if standard error is closed.
             let _ = writeln!(io::stderr(), "SKIPPED {test}: {reason}");

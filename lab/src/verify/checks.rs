@@ -6,7 +6,7 @@ use std::process::Command;
 use super::{Check, Tally, no_std};
 use crate::cargo::{cargo, into_folder, with_flags};
 use crate::packages::prepare_python;
-use crate::{Artifacts, Consent, Error, elf, prepare, workspace};
+use crate::{Artifacts, Consent, Error, elf, prepare, prepare_libvirt, workspace};
 
 /// The agent travels into every guest: it must stay smaller than this.
 const AGENT_LIMIT: usize = 6 << 20;
@@ -77,7 +77,9 @@ fn loom_tests() -> Result<Vec<String>, Error> {
 
 /// Installs what tests need. Without it those tests are skipped, each of them saying so.
 fn programs(consent: Consent) -> Result<Tally, Error> {
-    match prepare(None, consent).and_then(|_| prepare_python(consent)) {
+    let prepared =
+        prepare(None, consent).and_then(|_| prepare_python(consent)).and_then(|()| prepare_libvirt(consent));
+    match prepared {
         Ok(()) => Ok(Tally::PASSED),
         Err(Error::Refused(reason)) => {
             eprintln!("    {reason}");
