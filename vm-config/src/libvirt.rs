@@ -5,6 +5,7 @@
 //! ([`Judgement`]) and carried out.
 
 mod backups;
+mod change;
 mod connection;
 mod error;
 mod judgement;
@@ -13,6 +14,7 @@ mod preflight;
 mod virsh;
 
 pub use backups::{BackupError, Backups};
+pub use change::{ChangeError, Changed, Changes};
 pub use connection::{Connection, Documents, Scope};
 pub use error::LibvirtError;
 pub use judgement::{Judgement, Standing, Waiting, Wish};

@@ -5,7 +5,8 @@ use std::fmt;
 use crate::request::OnConflict;
 use crate::splice::{self, Edit};
 use crate::{
-    Device, Domain, Existing, Model, PciAddress, Position, Reason, Refused, Request, Slot, placement, support,
+    Device, Domain, Existing, Model, PciAddress, Position, Reason, Refused, Request, Role, Slot, placement,
+    support,
 };
 
 /// What is to be done with a domain.
@@ -190,6 +191,13 @@ impl Plan {
     #[must_use]
     pub fn address(&self) -> Option<PciAddress> {
         self.address
+    }
+
+    /// Whether libvirt refuses to save and migrate the domain once the plan is carried out: the region, which others use,
+    /// cannot go along.
+    #[must_use]
+    pub fn forbids_saving(&self) -> bool {
+        matches!(self.action, Action::Insert | Action::Replace) && self.device.role != Some(Role::Master)
     }
 
     /// What a person should know beside it.

@@ -60,11 +60,12 @@ impl Backups {
         self.run.as_deref()
     }
 
-    /// Keeps `xml`, the domain `uuid` as it is. It is on the disk when this returns; so it blocks while the disk does.
+    /// Keeps `xml`, the domain `uuid` as it is, in the place of what this run has kept of it before. It is on the disk
+    /// when this returns; so it blocks while the disk does.
     ///
     /// # Errors
     ///
-    /// [`BackupError`], also if this run has kept that domain already.
+    /// [`BackupError`].
     pub fn keep(&mut self, uuid: &str, xml: &str) -> Result<PathBuf, BackupError> {
         let run = match &self.run {
             Some(run) => run.clone(),
@@ -73,7 +74,8 @@ impl Backups {
         let path = run.join(file_name(uuid));
         let mut file = File::options()
             .write(true)
-            .create_new(true)
+            .create(true)
+            .truncate(true)
             .mode(0o600)
             .open(&path)
             .map_err(error("make", &path))?;
@@ -142,9 +144,9 @@ mod tests {
         let root = folder.path().join("state/backups");
         let mut first = Backups::in_folder(root.clone());
         assert_eq!(first.of("a1").count(), 0);
-        let path = first.keep("a1", "old").unwrap();
+        let path = first.keep("a1", "older and longer").unwrap();
         assert_eq!((mode(&path), mode(path.parent().unwrap()), mode(&root)), (0o600, 0o700, 0o700));
-        assert!(first.keep("a1", "other").is_err(), "a run keeps a domain once");
+        first.keep("a1", "old").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         first.keep("b2", "of another").unwrap();
 

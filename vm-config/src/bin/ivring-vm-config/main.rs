@@ -1,15 +1,21 @@
 //! `ivring-vm-config`: the ivshmem device for QEMU and in the XML of libvirt domains.
 
+mod apply;
 mod exit;
 mod options;
 mod outcome;
 mod patch;
 mod qemu_args;
+mod row;
+mod status;
+mod table;
+mod targets;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use ivring_vm_config::libvirt::LibvirtError;
 use ivring_vm_config::{Device, Layout};
 use options::{AliasOption, KindOptions, RegionOptions};
 
@@ -23,12 +29,16 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  ivring-vm-config apply --all --dry-run                         what every domain of libvirt would get, and lose
+  ivring-vm-config apply --all                                   give it to them
+  ivring-vm-config status                                        which have it
   qemu-system-x86_64 ... $(ivring-vm-config qemu-args)           start QEMU with the region fg_i3
   ivring-vm-config xml > shmem.xml                               then: virsh attach-device DOMAIN shmem.xml --config
   ivring-vm-config patch web1.xml > web1-with-device.xml         the XML of a domain, with the device
 
-Exit codes: 0 done or already so, 1 patch --check found something to change, 2 usage, 3 refused or unsupported,
-4 an input that is no domain, or a name or size that cannot be used, 5 reading or writing failed";
+Exit codes: 0 done or already so, 1 a check found something to change, 2 usage, 3 refused or unsupported, 4 an input that
+is no domain, or a name or size that cannot be used, 5 reading or writing, or libvirt, failed, 6 done, and something is
+still pending";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -45,6 +55,10 @@ enum Command {
     },
     /// Adds the device to the XML of libvirt domains, or takes it out
     Patch(patch::PatchOptions),
+    /// Gives the device to the domains of libvirt
+    Apply(apply::ApplyOptions),
+    /// Which domains of libvirt have the device
+    Status(status::StatusOptions),
 }
 
 /// Why the command ends without having done what was asked.
@@ -53,11 +67,29 @@ struct Failure {
     message: String,
 }
 
+impl Failure {
+    /// The failure of a libvirt.
+    fn of_libvirt(error: &LibvirtError) -> Self {
+        Self { code: exit::IO_FAILED, message: error.to_string() }
+    }
+}
+
+impl From<options::BadOptions> for Failure {
+    fn from(error: options::BadOptions) -> Self {
+        match error {
+            options::BadOptions::Value(message) => Self { code: exit::BAD_INPUT, message },
+            options::BadOptions::Together(error) => Self { code: exit::USAGE, message: error.to_string() },
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::QemuArgs(options) => options.render().and_then(|text| print(&text)),
         Command::Xml { region, kind, alias } => xml(&region, &kind, &alias).and_then(|text| print(&text)),
         Command::Patch(options) => options.run(),
+        Command::Apply(options) => options.run(),
+        Command::Status(options) => options.run(),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -41,15 +41,15 @@ struct DomainNames {
 
 /// A notice or an error, with the place it is about.
 #[derive(Debug, Serialize)]
-struct Message {
-    code: &'static str,
+pub struct Message {
+    pub code: &'static str,
     message: String,
     line: Option<usize>,
     column: Option<usize>,
 }
 
 impl Message {
-    fn new(code: &'static str, message: String, at: Option<Position>) -> Self {
+    pub fn new(code: &'static str, message: String, at: Option<Position>) -> Self {
         Self { code, message, line: at.map(|at| at.line), column: at.map(|at| at.column) }
     }
 
@@ -58,6 +58,11 @@ impl Message {
             (Some(line), Some(column)) => format!("{line}:{column}: "),
             _ => String::new(),
         }
+    }
+
+    /// The message after its place.
+    pub fn with_place(&self) -> String {
+        format!("{}{}", self.place(), self.message)
     }
 }
 
@@ -187,7 +192,8 @@ impl Outcome {
     }
 }
 
-fn notice(notice: &Notice) -> Message {
+/// A notice of the library's as a message.
+pub fn notice(notice: &Notice) -> Message {
     let at = match notice {
         Notice::Live(at) => Some(*at),
         _ => None,
@@ -195,7 +201,7 @@ fn notice(notice: &Notice) -> Message {
     Message::new(notice.code(), notice.to_string(), at)
 }
 
-/// The name of a file on a terminal.
-fn printable(file: &str) -> String {
-    file.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+/// `text`, such as the name of a file, for a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

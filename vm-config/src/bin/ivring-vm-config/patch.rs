@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Args;
 use ivring_vm_config::{Action, Domain, InPlace, LARGEST_INPUT, Plan, Request};
 
-use crate::options::{BadOptions, DeviceOptions};
+use crate::options::DeviceOptions;
 use crate::outcome::Outcome;
 use crate::{Failure, exit, print};
 
@@ -73,10 +73,7 @@ impl PatchOptions {
         if self.files.iter().filter(|file| *file == "-").count() > 1 {
             return usage("- was given more than once: standard input can be read once only");
         }
-        let request = self.device.request().map_err(|error| match error {
-            BadOptions::Value(message) => Failure { code: exit::BAD_INPUT, message },
-            BadOptions::Together(error) => Failure { code: exit::USAGE, message: error.to_string() },
-        })?;
+        let request = self.device.request()?;
         self.each(&request)
     }
 

@@ -1,0 +1,259 @@
+//! What is told of one domain: a line of a table for people, an object for programs.
+
+use ivring_vm_config::libvirt::{ChangeError, Judgement, LibvirtError, Listed, Standing, Waiting};
+use ivring_vm_config::{Action, Plan, Refused};
+use serde::Serialize;
+
+use crate::exit;
+use crate::outcome::{Message, notice, printable};
+
+/// What is told of one domain.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    domain: String,
+    uuid: String,
+    uri: String,
+    /// `ok`, `missing`, `present`, `pending`, `differs`, `refused`, `excluded` or `failed`.
+    state: &'static str,
+    /// What there is or was to do: `none`, `insert`, `replace`, `remove`.
+    action: &'static str,
+    /// Whether it was done.
+    done: bool,
+    region: Option<String>,
+    address: Option<String>,
+    /// What libvirt refuses to do with the domain while it has the device.
+    loses: Vec<&'static str>,
+    /// What has to happen before the domain runs so.
+    waiting: Option<&'static str>,
+    backup: Option<String>,
+    notices: Vec<Message>,
+    error: Option<Message>,
+    #[serde(skip)]
+    reason: String,
+    #[serde(skip)]
+    exit: u8,
+}
+
+impl Row {
+    fn new(uri: &str, domain: &Listed, state: &'static str, exit: u8) -> Self {
+        Self {
+            domain: domain.name.clone(),
+            uuid: domain.uuid.clone(),
+            uri: uri.to_owned(),
+            state,
+            action: "none",
+            done: false,
+            region: None,
+            address: None,
+            loses: Vec::new(),
+            waiting: None,
+            backup: None,
+            notices: Vec::new(),
+            error: None,
+            reason: String::new(),
+            exit,
+        }
+    }
+
+    /// A domain that a pattern leaves out.
+    pub fn excluded(uri: &str, domain: &Listed) -> Self {
+        Self::new(uri, domain, "excluded", 0)
+    }
+
+    /// A domain as it was judged. `to_do` is the state of one that something is to be done with.
+    pub fn judged(uri: &str, domain: &Listed, judgement: &Judgement, to_do: &'static str) -> Self {
+        let row = match &judgement.standing {
+            Standing::AsWanted => Self::new(uri, domain, "ok", 0),
+            Standing::Waiting(waiting) => Self::new(uri, domain, "pending", exit::PENDING).waits(*waiting),
+            Standing::ToDo(action) | Standing::Transient(action) => {
+                Self { action: name(*action), ..Self::new(uri, domain, to_do, exit::WOULD_CHANGE) }
+            }
+            Standing::Refused(refused) => Self::new(uri, domain, state(refused), exit::REFUSED)
+                .fails(Message::new(refused.reason.code(), refused.to_string(), refused.at)),
+            Standing::Unreadable(error) => Self::new(uri, domain, "refused", exit::REFUSED)
+                .fails(Message::new(error.code(), error.to_string(), error.position())),
+        };
+        match &judgement.plan {
+            Some(plan) => row.of_plan(plan),
+            None => row,
+        }
+    }
+
+    /// A domain that libvirt said nothing about.
+    pub fn unknown(uri: &str, domain: &Listed, error: &LibvirtError) -> Self {
+        Self::new(uri, domain, "failed", exit::IO_FAILED).fails(Message::new(
+            error.code(),
+            error.to_string(),
+            None,
+        ))
+    }
+
+    fn of_plan(mut self, plan: &Plan) -> Self {
+        self.region = Some(plan.device().region.name().to_owned());
+        self.address = plan.address().map(|address| address.to_string());
+        let seen = |code| self.error.as_ref().is_some_and(|error: &Message| error.code == code);
+        self.notices =
+            plan.notices().iter().filter(|it| it.code() != "live" && !seen(it.code())).map(notice).collect();
+        self
+    }
+
+    fn waits(mut self, waiting: Waiting) -> Self {
+        self.waiting = Some(waiting.code());
+        match waiting {
+            Waiting::ColdStart => "from its next start on; shut it down first, a reboot is not enough",
+            Waiting::SavedState => {
+                "its saved state has other devices: start it, shut it down and start it again, or virsh \
+                 managedsave-remove"
+            }
+        }
+        .clone_into(&mut self.reason);
+        self
+    }
+
+    fn fails(mut self, error: Message) -> Self {
+        self.error = Some(error);
+        self
+    }
+
+    /// The row after what was to be done is done.
+    pub fn done(mut self, action: Action, backup: Option<&std::path::Path>) -> Self {
+        self.action = name(action);
+        self.done = action != Action::Nothing;
+        self.backup = backup.map(|path| path.display().to_string());
+        self
+    }
+
+    /// The row of a domain that could not be changed.
+    pub fn not_changed(mut self, error: &ChangeError) -> Self {
+        (self.state, self.exit) = match error {
+            ChangeError::Refused(refused) => (state(refused), exit::REFUSED),
+            ChangeError::Unreadable(_) => ("refused", exit::REFUSED),
+            error if error.is_refusal() => ("refused", exit::REFUSED),
+            _ => ("failed", exit::IO_FAILED),
+        };
+        let at = match error {
+            ChangeError::Refused(refused) => refused.at,
+            ChangeError::Unreadable(unreadable) => unreadable.position(),
+            _ => None,
+        };
+        self.action = "none";
+        self.address = None;
+        self.fails(Message::new(error.code(), error.to_string(), at))
+    }
+
+    /// The row of a domain that is left for another run.
+    pub fn left(mut self, why: &str) -> Self {
+        why.clone_into(&mut self.reason);
+        self.exit = 0;
+        self
+    }
+
+    /// The row with what the domain can no longer do.
+    pub fn losing(mut self, loses: Vec<&'static str>) -> Self {
+        self.loses = loses;
+        self
+    }
+
+    pub fn exit(&self) -> u8 {
+        self.exit
+    }
+
+    /// The cell of the column `column`, for a terminal.
+    pub fn cell(&self, column: Column) -> String {
+        let text = match column {
+            Column::Domain => self.domain.clone(),
+            Column::Uri => self.uri.clone(),
+            Column::State => self.state.to_owned(),
+            Column::Action => match (self.action, self.done) {
+                ("none", _) => "-".to_owned(),
+                ("insert", true) => "added".to_owned(),
+                ("remove", true) => "removed".to_owned(),
+                (action, true) => format!("{action}d"),
+                (action, false) => action.to_owned(),
+            },
+            Column::Address => self.address.clone().unwrap_or_else(|| "-".to_owned()),
+            Column::Loses if self.loses.is_empty() => "-".to_owned(),
+            Column::Loses => self.loses.join(", "),
+            Column::Reason => {
+                let error = self.error.iter().map(Message::with_place);
+                let notices = self.notices.iter().map(Message::with_place);
+                let reason = (!self.reason.is_empty()).then(|| self.reason.clone());
+                error.chain(reason).chain(notices).collect::<Vec<_>>().join("; ")
+            }
+        };
+        printable(&text)
+    }
+}
+
+/// A column of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// The name of the domain.
+    Domain,
+    /// The libvirt it belongs to.
+    Uri,
+    /// Its state.
+    State,
+    /// What was or is to be done.
+    Action,
+    /// The device's address.
+    Address,
+    /// What the domain can no longer do.
+    Loses,
+    /// Why it is so, and what to do next.
+    Reason,
+}
+
+impl Column {
+    /// The heading.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::Domain => "DOMAIN",
+            Self::Uri => "URI",
+            Self::State => "STATE",
+            Self::Action => "ACTION",
+            Self::Address => "ADDRESS",
+            Self::Loses => "LOSES",
+            Self::Reason => "REASON",
+        }
+    }
+
+    /// The width of its widest cell other than names.
+    pub fn width(self) -> usize {
+        match self {
+            Self::Domain | Self::Uri | Self::Reason => self.heading().len(),
+            Self::State => "excluded".len(),
+            Self::Action => "replaced".len(),
+            Self::Address => "00:1f.0".len(),
+            Self::Loses => LOSSES.join(", ").len(),
+        }
+    }
+}
+
+/// What libvirt refuses while a domain has a device that is shared with others.
+pub const LOSSES: [&str; 4] = ["save", "managedsave", "migration", "memory snapshots"];
+
+/// What the domain of `judgement` loses by the device.
+pub fn losses(judgement: &Judgement) -> Vec<&'static str> {
+    match &judgement.plan {
+        Some(plan) if plan.forbids_saving() => LOSSES.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+fn name(action: Action) -> &'static str {
+    match action {
+        Action::Nothing => "none",
+        Action::Insert => "insert",
+        Action::Replace => "replace",
+        Action::Remove => "remove",
+    }
+}
+
+/// The state of a domain that is refused.
+fn state(refused: &Refused) -> &'static str {
+    match refused.reason.code() {
+        "differs" | "duplicate" | "on-command-line" => "differs",
+        _ => "refused",
+    }
+}
