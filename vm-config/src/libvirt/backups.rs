@@ -84,6 +84,18 @@ impl Backups {
         Ok(path)
     }
 
+    /// Takes back [`keep`](Self::keep) for the domain `uuid`, which was not changed after all. What cannot be removed stays:
+    /// it harms nobody.
+    pub fn discard(&mut self, uuid: &str) {
+        if let Some(run) = &self.run {
+            let _ = fs::remove_file(run.join(file_name(uuid)));
+            // Only an empty folder goes.
+            if fs::remove_dir(run).is_ok() {
+                self.run = None;
+            }
+        }
+    }
+
     /// What is kept of the domain `uuid`, the newest first. What cannot be read is left out.
     pub fn of(&self, uuid: &str) -> impl Iterator<Item = String> + use<> {
         let mut runs: Vec<PathBuf> =
@@ -154,6 +166,18 @@ mod tests {
         second.keep("a1", "new").unwrap();
         assert_ne!(first.run(), second.run());
         assert_eq!(Backups::in_folder(root).of("a1").collect::<Vec<_>>(), ["new", "old"]);
+    }
+
+    #[test]
+    fn what_was_kept_for_nothing_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut backups = Backups::in_folder(folder.path().to_owned());
+        backups.keep("a1", "old").unwrap();
+        backups.keep("b2", "old").unwrap();
+        backups.discard("a1");
+        assert_eq!((backups.of("a1").count(), backups.of("b2").count()), (0, 1));
+        backups.discard("b2");
+        assert_eq!((backups.run(), fs::read_dir(folder.path()).unwrap().count()), (None, 0));
     }
 
     #[test]

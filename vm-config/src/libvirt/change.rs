@@ -110,14 +110,15 @@ impl<'a> Changes<'a> {
         Self { connection, request, backups, probe: Probe::new(connection) }
     }
 
-    /// Says what [`install`](Self::install) would refuse, and changes nothing.
+    /// At which address [`install`](Self::install) would put the device, unless libvirt chooses it, or what it would refuse.
+    /// Nothing is changed.
     ///
     /// # Errors
     ///
     /// [`ChangeError`].
-    pub fn check(&mut self, domain: &Listed, live: bool) -> Result<(), ChangeError> {
+    pub fn check(&mut self, domain: &Listed, live: bool) -> Result<Option<PciAddress>, ChangeError> {
         let (config, running) = self.documents(domain, live)?;
-        self.steps(config.as_deref(), running.as_deref(), live).map(drop)
+        self.steps(config.as_deref(), running.as_deref(), live).map(|steps| steps.address)
     }
 
     /// Gives `domain` the device: its configuration, and with `live` also what runs, both or neither. It has one step, on the
@@ -134,16 +135,13 @@ impl<'a> Changes<'a> {
             if let Some(config) = config.as_deref().filter(|_| steps.config != Action::Nothing) {
                 backup = Some(self.backups.keep(&domain.uuid, config)?);
             }
-            if steps.config == Action::Replace {
-                let before = config.as_deref().unwrap_or_default();
-                // libvirt takes whole domains without asking what they were: look once more, as late as possible.
-                if self.connection.secure_config(&domain.uuid)? != before {
-                    continue;
+            match self.carry_out(domain, config.as_deref(), &steps) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => {
+                    self.backups.discard(&domain.uuid);
+                    return Err(error);
                 }
-                self.connection.define(&steps.plan.carry_out(&Domain::read(before.as_bytes())?))?;
-            } else if let Some(scope) = scope(steps.config, steps.live) {
-                let element = steps.plan.device().libvirt_xml(steps.address, &Layout::default());
-                self.connection.attach(&domain.uuid, &element, scope)?;
             }
             let now = self.judge(domain, Wish::Present)?;
             let live_done = steps.live == Action::Nothing
@@ -153,7 +151,25 @@ impl<'a> Changes<'a> {
             }
             return Ok(Changed { config: steps.config, live: steps.live, backup, now });
         }
+        self.backups.discard(&domain.uuid);
         Err(ChangeError::ChangedMeanwhile)
+    }
+
+    /// Does what `steps` say with `domain`, whose configuration was `config`; `false` if it is another by now and has to be
+    /// looked at again.
+    fn carry_out(&self, domain: &Listed, config: Option<&str>, steps: &Steps) -> Result<bool, ChangeError> {
+        if steps.config == Action::Replace {
+            let before = config.unwrap_or_default();
+            // libvirt takes whole domains without asking what they were: look once more, as late as possible.
+            if self.connection.secure_config(&domain.uuid)? != before {
+                return Ok(false);
+            }
+            self.connection.define(&steps.plan.carry_out(&Domain::read(before.as_bytes())?))?;
+        } else if let Some(scope) = scope(steps.config, steps.live) {
+            let element = steps.plan.device().libvirt_xml(steps.address, &Layout::default());
+            self.connection.attach(&domain.uuid, &element, scope)?;
+        }
+        Ok(true)
     }
 
     /// How `domain` stands to `wish` now.

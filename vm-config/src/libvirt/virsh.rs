@@ -48,7 +48,7 @@ impl Virsh {
     /// virsh need not be quoted for: a name of a command, an option or a UUID.
     pub(super) fn batch(&self, commands: &[String]) -> Result<Answers, LibvirtError> {
         let what = commands.first().and_then(|first| first.split(' ').next()).unwrap_or_default();
-        // What a domain says of itself cannot foresee this line.
+        // What a domain says of itself cannot foresee this. A quiet virsh ends no line after it.
         let marker = format!("end-{:016x}", RandomState::new().build_hasher().finish());
         let mut script = String::new();
         for command in commands {
@@ -61,7 +61,7 @@ impl Virsh {
             return Err(error);
         }
         let text = text(what, output.stdout)?;
-        let mut printed: Vec<String> = text.split(&format!("{marker}\n")).map(str::to_owned).collect();
+        let mut printed: Vec<String> = text.split(&marker).map(str::to_owned).collect();
         // What follows the last marker is no answer.
         printed.pop();
         if printed.len() == commands.len() {

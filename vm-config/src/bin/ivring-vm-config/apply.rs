@@ -155,7 +155,7 @@ impl ApplyOptions {
         *left -= 1;
         if self.dry_run {
             return match changes.check(domain, self.live) {
-                Ok(()) => row.losing(losses(judgement)),
+                Ok(address) => row.previewed(address, losses(judgement)),
                 Err(error) => row.not_changed(&error),
             };
         }

@@ -1,7 +1,7 @@
 //! What is told of one domain: a line of a table for people, an object for programs.
 
 use ivring_vm_config::libvirt::{ChangeError, Judgement, LibvirtError, Listed, Standing, Waiting};
-use ivring_vm_config::{Action, Plan, Refused};
+use ivring_vm_config::{Action, PciAddress, Plan, Refused};
 use serde::Serialize;
 
 use crate::exit;
@@ -148,8 +148,9 @@ impl Row {
         self
     }
 
-    /// The row with what the domain can no longer do.
-    pub fn losing(mut self, loses: Vec<&'static str>) -> Self {
+    /// The row with where the device would be, and what the domain could no longer do.
+    pub fn previewed(mut self, address: Option<PciAddress>, loses: Vec<&'static str>) -> Self {
+        self.address = address.map(|address| address.to_string());
         self.loses = loses;
         self
     }

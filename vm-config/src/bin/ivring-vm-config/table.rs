@@ -11,6 +11,7 @@ pub struct Table {
     json: Option<Vec<Row>>,
     worst: u8,
     begun: bool,
+    places: usize,
 }
 
 impl Table {
@@ -32,7 +33,7 @@ impl Table {
                 (column, column.width().max(longest.unwrap_or(0)))
             })
             .collect();
-        Self { columns, json: json.then(Vec::new), worst: 0, begun: false }
+        Self { columns, json: json.then(Vec::new), worst: 0, begun: false, places: places.len() }
     }
 
     /// Tells one row.
@@ -67,7 +68,7 @@ impl Table {
             let text = serde_json::to_string_pretty(&rows)
                 .map_err(|error| Failure { code: exit::IO_FAILED, message: error.to_string() })?;
             print(&(text + "\n"))?;
-        } else if !self.begun {
+        } else if !self.begun && self.places > 0 {
             eprintln!("ivring-vm-config: there is no domain");
         }
         Ok(self.worst)

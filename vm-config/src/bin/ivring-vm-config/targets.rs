@@ -72,6 +72,7 @@ impl Targets {
         if !unknown.is_empty() && worst == 0 {
             return Err(Failure { code: exit::BAD_INPUT, message: unknown.join("; ") });
         }
+        tell_of_both_users(&places);
         for place in &mut places {
             place.domains = selection.of(std::mem::take(&mut place.domains));
         }
@@ -91,3 +92,17 @@ impl Targets {
         }
     }
 }
+
+/// The system's libvirt and a user's run QEMU as different users, and the file of a region is of the one who comes first.
+fn tell_of_both_users(places: &[Place]) {
+    let any = |uri: &str| places.iter().any(|place| place.connection.uri() == uri);
+    if any(SYSTEM) && any(SESSION) {
+        eprintln!(
+            "ivring-vm-config: note: domains of {SYSTEM} and {SESSION} run as different users: they share a region only if \
+             its file in /dev/shm is there before them, for a group that both are in (mode 0660)"
+        );
+    }
+}
+
+const SYSTEM: &str = "qemu:///system";
+const SESSION: &str = "qemu:///session";
