@@ -100,6 +100,9 @@ impl<'d, 't> Side<'d, 't> {
             obstacle.address.shares_slot(address) || (port && obstacle.address.bus() == bus)
         };
         match self.obstacles.iter().find(in_the_way) {
+            None if port && self.domain.command_line().uses_bus(bus) => {
+                no("<qemu:commandline> has a device on its bus")
+            }
             Some(obstacle) => {
                 let at = self.domain.position(obstacle.start);
                 let (address, occupant) = (obstacle.address, obstacle.what.clone());

@@ -26,6 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod controllers;
 mod device;
 mod diff;
 mod domain;
@@ -47,6 +48,7 @@ mod splice;
 mod support;
 mod unreadable;
 
+pub use controllers::added_controllers;
 pub use device::{Alias, AliasError, Device, Model, Role};
 pub use diff::unified;
 pub use domain::{Domain, Existing, Layout};

@@ -12,6 +12,8 @@ pub(crate) struct CommandLine {
     devices: Vec<RawDevice>,
     /// The names of the regions it maps, each with the byte where the argument begins.
     regions: Vec<(String, usize)>,
+    /// The buses that devices are put on, with an address there or without.
+    buses: Vec<u8>,
 }
 
 /// A device of `-device`.
@@ -55,6 +57,7 @@ impl CommandLine {
             if let Some(region) = file.or(property("shm")) {
                 found.regions.push((region.to_owned(), start));
             }
+            found.buses.extend(property("bus").and_then(bus_number));
             if after_device && let Some(driver) = property("driver") {
                 let address = property("addr").and_then(|addr| address(property("bus"), addr));
                 found.devices.push(RawDevice { driver: driver.to_owned(), address, start });
@@ -62,6 +65,11 @@ impl CommandLine {
             after_device = matches!(value, "-device" | "--device");
         }
         found
+    }
+
+    /// Whether a device is put on the bus `bus`.
+    pub(crate) fn uses_bus(&self, bus: u8) -> bool {
+        self.buses.contains(&bus)
     }
 
     pub(crate) fn devices(&self) -> &[RawDevice] {
@@ -98,12 +106,14 @@ fn properties(value: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The number in libvirt's name for a bus.
+fn bus_number(bus: &str) -> Option<u8> {
+    if bus == "pcie.0" { Some(0) } else { bus.strip_prefix("pci.")?.parse().ok() }
+}
+
 /// The address of `bus=pci.0,addr=1f.0`: slot and function in hexadecimal, the bus by libvirt's name for it.
 fn address(bus: Option<&str>, addr: &str) -> Option<PciAddress> {
-    let bus = match bus {
-        None | Some("pcie.0") => 0,
-        Some(bus) => bus.strip_prefix("pci.")?.parse().ok()?,
-    };
+    let bus = bus.map_or(Some(0), bus_number)?;
     let (slot, function) = addr.split_once('.').unwrap_or((addr, "0"));
     let slot = u8::from_str_radix(slot.trim_start_matches("0x"), 16).ok()?;
     PciAddress::new(bus, slot, function.parse().ok()?)

@@ -74,6 +74,9 @@ fn where_the_configuration_has_it_is_taken_if_that_can_be() {
     let live = running("pc", &device_at("slot='0x05'"));
     assert_eq!(place(&live, &running("pc", &own("slot='0x09'")), PREFERRED), "00:09.0");
     assert_eq!(place(&live, &running("pc", &own("slot='0x05'")), PREFERRED), "00:1f.0");
+    // That the configuration has no room beside its own does not matter: only the running domain gets it.
+    let config = running("pc", &[own("slot='0x05'"), device_at("slot='0x1f'")].concat());
+    assert_eq!(place(&live, &config, PREFERRED), "00:1f.0");
     let bridge = controller(1, "pcie-to-pci-bridge");
     let config = running("q35", &[&*bridge, &own("slot='0x10'")].concat());
     assert_eq!(place(&running("q35", &bridge), &config, PREFERRED), "01:01.0");
@@ -110,13 +113,18 @@ fn a_port_takes_one_device() {
     assert_eq!(place_in("q35", &ports(""), "auto"), "01:00.0");
     assert_eq!(place_in("q35", &ports(&device_at("bus='1'")), "auto"), "02:00.0");
     assert_eq!(place_in("q35", &ports(&device_at("bus='1' function='3'")), "auto"), "02:00.0");
+    assert_eq!(place_in("q35", &ports(&device_at("bus='1' slot='3'")), "auto"), "02:00.0");
     assert_eq!(place_in("q35", &ports(&controller_at(3, "pcie-root-port", 1, 0)), "auto"), "02:00.0");
     assert_eq!(place_in("q35", &ports(""), "exact:01:05.0"), "only-slot-zero");
     let host = "<hostdev><source><address type='pci' bus='0x01'/></source></hostdev>\n";
     assert_eq!(place_in("q35", &ports(host), "auto"), "01:00.0");
-    let raw = "</devices><q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:arg value='-device'/>\
-               <q:arg value='edu,bus=pci.1,addr=0'/></q:commandline><devices>";
-    assert_eq!(place_in("q35", &ports(raw), "auto"), "02:00.0");
+    for raw in ["edu,bus=pci.1,addr=0", "edu,bus=pci.1"] {
+        let raw = format!(
+            "</devices><q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:arg value='-device'/><q:arg \
+             value='{raw}'/></q:commandline><devices>"
+        );
+        assert_eq!(place_in("q35", &ports(&raw), "auto"), "02:00.0");
+    }
 }
 
 #[test]
