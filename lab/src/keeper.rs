@@ -56,14 +56,28 @@ impl Keeper {
         self.order("ended", &group.to_string())
     }
 
+    /// The daemons that leave their process ids in files `*.pid` below `folder`, and name it on their command lines, are to be
+    /// killed when the lab is gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keeper::remove`].
+    pub fn end_daemons(&self, folder: &Path) -> Result<(), Error> {
+        self.order_path("daemons", folder)
+    }
+
     /// `path`, a file or a directory, is to be removed when the lab is gone.
     ///
     /// # Errors
     ///
     /// [`Error::Failed`] if the path is no text of one line, [`Error::Io`] if the keeper has ended.
     pub fn remove(&self, path: &Path) -> Result<(), Error> {
+        self.order_path("remove", path)
+    }
+
+    fn order_path(&self, order: &str, path: &Path) -> Result<(), Error> {
         match path.to_str() {
-            Some(text) if !text.contains('\n') && !text.ends_with(' ') => self.order("remove", text),
+            Some(text) if !text.contains('\n') && !text.ends_with(' ') => self.order(order, text),
             _ => Err(Error::Failed(format!("the lab cannot work in {path:?}: set TMPDIR to a plain path"))),
         }
     }

@@ -146,6 +146,11 @@ impl Lab {
         self.named(&format!("{}-own-{uuid}", self.name), size)
     }
 
+    /// What cleans up after this lab.
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
     fn named(&self, name: &str, size: Size) -> Result<Shmem, Error> {
         let shmem = Shmem::new(name, size).expect("the name holds letters, digits and '-' only");
         self.keeper.remove(Path::new(&shmem.path()))?;

@@ -111,7 +111,7 @@ pub(crate) fn prepare_python(consent: Consent) -> Result<(), Error> {
     Ok(())
 }
 
-/// Finds or installs virsh and libvirtd with its QEMU driver, for tests that run a libvirt of their own.
+/// Finds or installs virsh, libvirtd with its QEMU driver, and QEMU, for tests that run a libvirt of their own.
 ///
 /// No daemon is started by that. A machine that has one is left as it is, as installing could start that daemon anew.
 ///
@@ -119,18 +119,24 @@ pub(crate) fn prepare_python(consent: Consent) -> Result<(), Error> {
 ///
 /// As [`prepare`].
 pub fn prepare_libvirt(consent: Consent) -> Result<(), Error> {
-    let (virsh, libvirtd) = (in_path("virsh").is_some(), has_daemon("libvirtd"));
-    if virsh && libvirtd {
-        return Ok(());
+    let mut packages = Vec::new();
+    if in_path("virsh").is_none() {
+        packages.push(VIRSH_PACKAGE);
     }
-    if libvirtd || has_daemon("virtqemud") {
+    if !has_daemon("libvirtd") {
+        packages.push(LIBVIRTD_PACKAGE);
+    }
+    if !packages.is_empty() && (has_daemon("libvirtd") || has_daemon("virtqemud")) {
         return Err(Error::Refused(format!(
-            "missing: {VIRSH_PACKAGE} and {LIBVIRTD_PACKAGE} or one of them (names of Debian's packages); as this \
-             machine has a libvirt daemon, which installing could restart, install them when that does no harm"
+            "missing: {} (names of Debian's packages); as this machine has a libvirt daemon, which installing could \
+             restart, install them when that does no harm",
+            packages.join(", ")
         )));
     }
-    let packages: &[_] = if virsh { &[LIBVIRTD_PACKAGE] } else { &[VIRSH_PACKAGE, LIBVIRTD_PACKAGE] };
-    install(packages, false, consent)
+    if find_qemu().is_none() {
+        packages.push(QEMU_PACKAGE);
+    }
+    if packages.is_empty() { Ok(()) } else { install(&packages, false, consent) }
 }
 
 /// Whether a daemon is installed; the search path of others than root often lacks the folder where daemons are.

@@ -18,14 +18,14 @@ pub fn tools_or_skip(test: &str) -> Option<Tools> {
     or_skip(test, prepare(None, consent()))
 }
 
-/// As [`tools_or_skip`] for a test that runs a libvirt of its own, too.
+/// As [`tools_or_skip`], for a test that runs a libvirt of its own.
 ///
 /// # Panics
 ///
 /// As [`tools_or_skip`].
 #[must_use]
-pub fn libvirt_or_skip(test: &str) -> Option<Tools> {
-    or_skip(test, prepare(None, consent()).and_then(|tools| prepare_libvirt(consent()).map(|()| tools)))
+pub fn libvirt_or_skip(test: &str) -> Option<()> {
+    or_skip(test, prepare_libvirt(consent()))
 }
 
 fn consent() -> Consent {
