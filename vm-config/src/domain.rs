@@ -16,6 +16,7 @@ pub(crate) use command_line::CommandLine;
 pub use existing::Existing;
 pub use layout::Layout;
 pub(crate) use layout::white_space_before;
+pub(crate) use read::{document, printable};
 pub(crate) use site::{Marker, Site};
 
 use crate::{PciAddress, Position, Unreadable};

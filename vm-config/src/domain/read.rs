@@ -113,6 +113,6 @@ fn hint(root: &str) -> &'static str {
 
 /// A name out of a document, for a terminal. XML allows no control characters in names, but writing directions and the
 /// like.
-fn printable(name: &str) -> String {
+pub(crate) fn printable(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || "_-.".contains(c) { c } else { '?' }).take(64).collect()
 }
