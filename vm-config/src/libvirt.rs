@@ -11,6 +11,7 @@ mod error;
 mod judgement;
 mod listed;
 mod preflight;
+mod removal;
 mod virsh;
 
 pub use backups::{BackupError, Backups};
@@ -20,3 +21,4 @@ pub use error::LibvirtError;
 pub use judgement::{Judgement, Standing, Waiting, Wish};
 pub use listed::{Listed, Selection, SelectionError};
 pub use preflight::Probe;
+pub use removal::{Controllers, Removal, Removed};

@@ -38,6 +38,9 @@ pub enum SizeError {
 }
 
 impl Size {
+    /// The size of the smallest region.
+    pub const SMALLEST: Self = Self { mib: 1 };
+
     /// The size of `bytes` bytes.
     ///
     /// # Errors

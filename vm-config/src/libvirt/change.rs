@@ -57,6 +57,16 @@ pub enum ChangeError {
     /// libvirt said that it was done, and it is not.
     #[error("libvirt took the change and does not show it: look at virsh dumpxml; {}", backup_note(.0.as_ref()))]
     NotTaken(Option<PathBuf>),
+    /// Some steps were done, and the next one failed.
+    #[error("{source}; before that, {done}: run it again to go on; {}", backup_note(.backup.as_ref()))]
+    Stopped {
+        /// What was done.
+        done: String,
+        /// Where the configuration from before is, if it was to be changed.
+        backup: Option<PathBuf>,
+        /// Why it stopped.
+        source: Box<ChangeError>,
+    },
     /// There is no backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
@@ -83,6 +93,7 @@ impl ChangeError {
             Self::DiffersLive => "differs-live",
             Self::ChangedMeanwhile => "changed-meanwhile",
             Self::NotTaken(_) => "not-taken",
+            Self::Stopped { source, .. } => source.code(),
             Self::Backup(_) => "backup",
             Self::Libvirt(error) => error.code(),
         }

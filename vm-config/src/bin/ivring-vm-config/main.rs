@@ -2,10 +2,14 @@
 
 mod apply;
 mod exit;
+mod judged;
 mod options;
 mod outcome;
 mod patch;
 mod qemu_args;
+mod question;
+mod remove;
+mod round;
 mod row;
 mod status;
 mod table;
@@ -15,7 +19,6 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ivring_vm_config::libvirt::LibvirtError;
 use ivring_vm_config::{Device, Layout};
 use options::{AliasOption, KindOptions, RegionOptions};
 
@@ -32,6 +35,7 @@ Examples:
   ivring-vm-config apply --all --dry-run                         what every domain of libvirt would get, and lose
   ivring-vm-config apply --all                                   give it to them
   ivring-vm-config status                                        which have it
+  ivring-vm-config remove --all                                  take it from them
   qemu-system-x86_64 ... $(ivring-vm-config qemu-args)           start QEMU with the region fg_i3
   ivring-vm-config xml > shmem.xml                               then: virsh attach-device DOMAIN shmem.xml --config
   ivring-vm-config patch web1.xml > web1-with-device.xml         the XML of a domain, with the device
@@ -59,19 +63,14 @@ enum Command {
     Apply(apply::ApplyOptions),
     /// Which domains of libvirt have the device
     Status(status::StatusOptions),
+    /// Takes the device from the domains of libvirt
+    Remove(remove::RemoveOptions),
 }
 
 /// Why the command ends without having done what was asked.
 struct Failure {
     code: u8,
     message: String,
-}
-
-impl Failure {
-    /// The failure of a libvirt.
-    fn of_libvirt(error: &LibvirtError) -> Self {
-        Self { code: exit::IO_FAILED, message: error.to_string() }
-    }
 }
 
 impl From<options::BadOptions> for Failure {
@@ -90,6 +89,7 @@ fn main() -> ExitCode {
         Command::Patch(options) => options.run(),
         Command::Apply(options) => options.run(),
         Command::Status(options) => options.run(),
+        Command::Remove(options) => options.run(),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -1,14 +1,28 @@
 //! The options that say which device is meant, the same for every command.
 
 use clap::{Args, ValueEnum};
-use ivring_vm_config::{Alias, Model, OnConflict, Request, RequestError, Role, Shmem, Slot};
+use ivring_vm_config::{Alias, Model, OnConflict, Request, RequestError, Role, Shmem, Size, Slot};
+
+/// How the region is called.
+#[derive(Debug, Args)]
+struct NameOption {
+    /// Name of the region: the file /dev/shm/NAME
+    #[arg(long, default_value = "fg_i3")]
+    name: String,
+}
+
+impl NameOption {
+    /// The region of the size `size`, or what is wrong with its name.
+    fn region(&self, size: Size) -> Result<Shmem, String> {
+        Shmem::new(&self.name, size).map_err(|error| format!("--name: {error}"))
+    }
+}
 
 /// Which region it is.
 #[derive(Debug, Args)]
 pub struct RegionOptions {
-    /// Name of the region: the file /dev/shm/NAME
-    #[arg(long, default_value = "fg_i3")]
-    name: String,
+    #[command(flatten)]
+    name: NameOption,
     /// Size of the region, a power of two of at least 1M
     #[arg(long, default_value = "8M")]
     size: String,
@@ -18,7 +32,40 @@ impl RegionOptions {
     /// The region, or what is wrong with its name or size.
     pub fn region(&self) -> Result<Shmem, String> {
         let size = self.size.parse().map_err(|error| format!("--size: {error}"))?;
-        Shmem::new(&self.name, size).map_err(|error| format!("--name: {error}"))
+        self.name.region(size)
+    }
+}
+
+/// Whether all domains mean one region.
+#[derive(Debug, Args)]
+struct SharingOption {
+    /// Each domain has a region of its own, called NAME-UUID
+    #[arg(long)]
+    per_domain: bool,
+}
+
+impl SharingOption {
+    fn request(&self, region: Shmem) -> Result<Request, BadOptions> {
+        if !self.per_domain {
+            return Ok(Request::shared(region));
+        }
+        Request::per_domain(region).map_err(|error| BadOptions::Value(format!("--name: {error}")))
+    }
+}
+
+/// Which device of a domain it is, whatever its size and kind.
+#[derive(Debug, Args)]
+pub struct WhichOptions {
+    #[command(flatten)]
+    name: NameOption,
+    #[command(flatten)]
+    sharing: SharingOption,
+}
+
+impl WhichOptions {
+    /// The device that is meant.
+    pub fn request(&self) -> Result<Request, BadOptions> {
+        self.sharing.request(self.name.region(Size::SMALLEST).map_err(BadOptions::Value)?)
     }
 }
 
@@ -79,9 +126,8 @@ pub struct DeviceOptions {
     /// PCI slot: auto (libvirt chooses), prefer:SLOT (if it is free, else auto) or exact:BUS:SLOT.FUNCTION (or refuse)
     #[arg(long, default_value = "prefer:0x1f", value_parser = |text: &str| text.parse::<Slot>())]
     slot: Slot,
-    /// Give each domain a region of its own, called NAME-UUID
-    #[arg(long)]
-    per_domain: bool,
+    #[command(flatten)]
+    sharing: SharingOption,
     /// What becomes of a device for the same region that differs
     #[arg(long, value_enum, default_value_t = ConflictOption::Refuse)]
     on_conflict: ConflictOption,
@@ -100,21 +146,12 @@ impl DeviceOptions {
     /// The device that is asked for.
     pub fn request(&self) -> Result<Request, BadOptions> {
         let region = self.region.region().map_err(BadOptions::Value)?;
-        let request = if self.per_domain {
-            Request::per_domain(region).map_err(|error| BadOptions::Value(format!("--name: {error}")))?
-        } else {
-            Request::shared(region)
-        };
-        let on_conflict = match self.on_conflict {
-            ConflictOption::Refuse => OnConflict::Refuse,
-            ConflictOption::Replace => OnConflict::Replace,
-            ConflictOption::Keep => OnConflict::Keep,
-        };
-        request
+        self.sharing
+            .request(region)?
             .with_model(self.kind.model())
             .with_alias(self.alias.alias())
             .with_slot(self.slot)
-            .with_conflict(on_conflict)
+            .with_conflict(self.on_conflict.into())
             .with_role(self.kind.role())
             .map_err(BadOptions::Together)
     }
@@ -133,9 +170,20 @@ enum RoleOption {
     Master,
 }
 
+/// What becomes of a device that is not as expected.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum ConflictOption {
+pub enum ConflictOption {
     Refuse,
     Replace,
     Keep,
+}
+
+impl From<ConflictOption> for OnConflict {
+    fn from(option: ConflictOption) -> Self {
+        match option {
+            ConflictOption::Refuse => Self::Refuse,
+            ConflictOption::Replace => Self::Replace,
+            ConflictOption::Keep => Self::Keep,
+        }
+    }
 }

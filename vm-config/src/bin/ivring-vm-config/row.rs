@@ -1,6 +1,6 @@
 //! What is told of one domain: a line of a table for people, an object for programs.
 
-use ivring_vm_config::libvirt::{ChangeError, Judgement, LibvirtError, Listed, Standing, Waiting};
+use ivring_vm_config::libvirt::{ChangeError, Controllers, Judgement, LibvirtError, Listed, Standing, Waiting};
 use ivring_vm_config::{Action, PciAddress, Plan, Refused};
 use serde::Serialize;
 
@@ -145,6 +145,36 @@ impl Row {
     pub fn left(mut self, why: &str) -> Self {
         why.clone_into(&mut self.reason);
         self.exit = 0;
+        self
+    }
+
+    /// The row of a domain whose guest was asked to let go of the device, and has not.
+    pub fn held(mut self) -> Self {
+        (self.state, self.exit) = ("pending", exit::PENDING);
+        self.waiting = Some("guest");
+        "the guest has not let go of it: it may be starting up, or its driver may hold it; status tells when it is gone, at \
+         the latest after a shutdown"
+            .clone_into(&mut self.reason);
+        self
+    }
+
+    /// The row with what becomes of the PCI controllers that had come with the device.
+    pub fn with_controllers(mut self, controllers: Controllers) -> Self {
+        let told = match controllers {
+            Controllers::Known(0) => return self,
+            Controllers::Known(1) => "with the PCI controller that had come with it".to_owned(),
+            Controllers::Known(number) => format!("with the {number} PCI controllers that had come with it"),
+            Controllers::NoBackup => "PCI controllers that came with it stay: there is no backup from before it, see \
+                                      --backup-dir"
+                .to_owned(),
+            Controllers::InDoubt => "PCI controllers that came with it stay: another changed the domain at the same time, \
+                                     and may use them"
+                .to_owned(),
+        };
+        if !self.reason.is_empty() {
+            self.reason.push_str("; ");
+        }
+        self.reason.push_str(&told);
         self
     }
 

@@ -1,9 +1,10 @@
 //! The command `status`.
 
 use clap::Args;
-use ivring_vm_config::libvirt::{Connection, Judgement, Wish};
+use ivring_vm_config::libvirt::Wish;
 
 use crate::Failure;
+use crate::judged::judged;
 use crate::options::DeviceOptions;
 use crate::row::{Column, Row};
 use crate::table::Table;
@@ -41,19 +42,12 @@ impl StatusOptions {
         let mut table = Table::new(&columns, &places, self.json);
         for place in &places {
             let uri = place.connection.uri();
-            for portion in Connection::portions(&place.domains) {
-                let documents =
-                    place.connection.documents(portion).map_err(|error| Failure::of_libvirt(&error))?;
-                for (domain, documents) in portion.iter().zip(documents) {
-                    table.tell(match documents {
-                        _ if self.targets.excludes(domain) => Row::excluded(uri, domain),
-                        Err(error) => Row::unknown(uri, domain, &error),
-                        Ok(documents) => {
-                            let judgement = Judgement::new(domain, &documents, &request, Wish::Present);
-                            Row::judged(uri, domain, &judgement, "missing")
-                        }
-                    })?;
-                }
+            for (domain, judgement) in judged(place, &request, Wish::Present) {
+                table.tell(match judgement {
+                    _ if self.targets.excludes(domain) => Row::excluded(uri, domain),
+                    Err(error) => Row::unknown(uri, domain, &error),
+                    Ok(judgement) => Row::judged(uri, domain, &judgement, "missing"),
+                })?;
             }
         }
         Ok(table.end()?.max(worst))

@@ -1,0 +1,274 @@
+//! Taking the device from a domain through libvirt.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Backups, ChangeError, Connection, Judgement, LibvirtError, Listed, Scope, Standing, Wish};
+use crate::{Action, Domain, Existing, Plan, Request, added_controllers};
+
+/// How often a running domain is looked at while its guest is to let go of the device.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Takes the device from domains of one libvirt, one after the other.
+#[derive(Debug)]
+pub struct Removal<'a> {
+    connection: &'a Connection,
+    request: &'a Request,
+    backups: &'a mut Backups,
+    patience: Duration,
+}
+
+/// What became of a domain.
+#[derive(Debug)]
+pub struct Removed {
+    /// Whether its guest was asked to let go of the device and has not.
+    pub held: bool,
+    /// What became of the PCI controllers that libvirt had added for the device.
+    pub controllers: Controllers,
+    /// Where its configuration from before is, if that was changed.
+    pub backup: Option<PathBuf>,
+    /// How it stands now.
+    pub now: Judgement,
+}
+
+/// The PCI controllers that libvirt added to a configuration for the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Controllers {
+    /// There are so many, which go with it.
+    Known(usize),
+    /// There may be some, which stay: there is no backup of the domain from before it got the device.
+    NoBackup,
+    /// They stay: somebody else changed the domain at the same time, and may use them.
+    InDoubt,
+}
+
+/// What is to go, and what it was found in.
+#[derive(Debug)]
+struct Doomed {
+    /// The configuration, if something of it is to go.
+    config: Option<Config>,
+    /// The elements of the devices in the running domain.
+    live: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Config {
+    text: String,
+    /// The text without the devices.
+    without: String,
+    /// The elements of the devices.
+    devices: Vec<String>,
+    /// The elements of the controllers that came with them; `None` if that cannot be known.
+    controllers: Option<Vec<String>>,
+}
+
+impl Doomed {
+    fn controllers(&self) -> Controllers {
+        match &self.config {
+            None => Controllers::Known(0),
+            Some(config) => config
+                .controllers
+                .as_ref()
+                .map_or(Controllers::NoBackup, |controllers| Controllers::Known(controllers.len())),
+        }
+    }
+}
+
+impl<'a> Removal<'a> {
+    /// Removal of the device of `request` at `connection`. The configuration of each domain goes to `backups` before, and
+    /// what is there from earlier tells which controllers have come with the device. A guest gets the time `patience` to
+    /// let go of it.
+    #[must_use]
+    pub fn new(
+        connection: &'a Connection,
+        request: &'a Request,
+        backups: &'a mut Backups,
+        patience: Duration,
+    ) -> Self {
+        Self { connection, request, backups, patience }
+    }
+
+    /// Says which controllers [`remove`](Self::remove) would take out too, or what it would refuse. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`].
+    pub fn check(&self, domain: &Listed, live: bool) -> Result<Controllers, ChangeError> {
+        self.doomed(domain, live).map(|doomed| doomed.controllers())
+    }
+
+    /// Takes the device from the configuration of `domain`, with the PCI controllers that libvirt had added for it, and
+    /// with `live` from what runs. Blocks until the guest has let go of it, at most as long as libvirt itself waits
+    /// (5 seconds) and then the patience lasts.
+    ///
+    /// The running domain is asked first, as it may be unable to; then each device and each controller goes in one step.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; unless it is [`ChangeError::Stopped`] or [`ChangeError::NotTaken`], nothing has changed.
+    pub fn remove(&mut self, domain: &Listed, live: bool) -> Result<Removed, ChangeError> {
+        let doomed = self.doomed(domain, live)?;
+        let mut backup = None;
+        if let Some(config) = &doomed.config {
+            backup = Some(self.backups.keep(&domain.uuid, &config.text)?);
+        }
+        let mut done = Vec::new();
+        let (held, controllers, now) = match self.take(domain, &doomed, &mut done) {
+            Ok(taken) => taken,
+            Err(error) if done.is_empty() => {
+                self.backups.discard(&domain.uuid);
+                return Err(error);
+            }
+            Err(error) => {
+                return Err(ChangeError::Stopped { done: done.join(", "), backup, source: Box::new(error) });
+            }
+        };
+        if doomed.config.is_some() && !matches!(now.standing, Standing::AsWanted | Standing::Waiting(_)) {
+            return Err(ChangeError::NotTaken(backup));
+        }
+        Ok(Removed { held, controllers, backup, now })
+    }
+
+    fn doomed(&self, domain: &Listed, live: bool) -> Result<Doomed, ChangeError> {
+        if !domain.persistent && !live {
+            return Err(ChangeError::Transient);
+        }
+        let config = domain.persistent.then(|| self.connection.secure_config(&domain.uuid)).transpose()?;
+        let config = config.map(|text| self.config(&domain.uuid, text)).transpose()?.flatten();
+        let running = (domain.running && live).then(|| self.connection.live(&domain.uuid)).transpose()?;
+        let live = match &running {
+            Some(text) => {
+                let domain = Domain::read(text.as_bytes())?;
+                elements(&domain, &self.own(&domain)?)
+            }
+            None => Vec::new(),
+        };
+        Ok(Doomed { config, live })
+    }
+
+    /// What is to go from the configuration `text` of the domain `uuid`; `None` if nothing is.
+    fn config(&self, uuid: &str, text: String) -> Result<Option<Config>, ChangeError> {
+        let domain = Domain::read(text.as_bytes())?;
+        let plan = Plan::remove(&domain, self.request)?;
+        let own = own(&plan, &domain);
+        if own.is_empty() {
+            return Ok(None);
+        }
+        let controllers = if own.iter().all(|shmem| shmem.address().is_none_or(|it| it.bus() == 0)) {
+            // For a device on bus 0 libvirt adds none.
+            Some(Vec::new())
+        } else {
+            self.before(uuid).map(|before| controllers(&before, &domain, plan.device().region.name()))
+        };
+        let (without, devices) = (plan.carry_out(&domain), elements(&domain, &own));
+        Ok(Some(Config { without, devices, controllers, text }))
+    }
+
+    /// The devices of `domain` that are to go.
+    fn own<'d>(&self, domain: &'d Domain<'_>) -> Result<Vec<&'d Existing>, ChangeError> {
+        Ok(own(&Plan::remove(domain, self.request)?, domain))
+    }
+
+    /// The newest backup of the domain `uuid` without the device.
+    fn before(&self, uuid: &str) -> Option<String> {
+        self.backups.of(uuid).find(|text| {
+            Domain::read(text.as_bytes()).is_ok_and(|domain| {
+                Plan::remove(&domain, self.request).is_ok_and(|plan| plan.action() == Action::Nothing)
+            })
+        })
+    }
+
+    /// Takes it all away; what of it has succeeded goes to `done`.
+    fn take(
+        &self,
+        domain: &Listed,
+        doomed: &Doomed,
+        done: &mut Vec<String>,
+    ) -> Result<(bool, Controllers, Judgement), ChangeError> {
+        let uuid = &domain.uuid;
+        for element in &doomed.live {
+            match self.connection.detach(uuid, element, Scope::Live) {
+                Err(error) if !is_asked_already(&error) => return Err(error.into()),
+                _ => done.push("the guest was asked to let go of the device".to_owned()),
+            }
+        }
+        let mut controllers = doomed.controllers();
+        if let Some(config) = &doomed.config {
+            for element in &config.devices {
+                self.connection.detach(uuid, element, Scope::Config)?;
+                done.push("the device was taken from the configuration".to_owned());
+            }
+            if !self.take_controllers(uuid, config, done)? {
+                controllers = Controllers::InDoubt;
+            }
+        }
+        let held = !doomed.live.is_empty() && self.is_held(uuid)?;
+        Ok((held, controllers, self.judge(domain)?))
+    }
+
+    /// Takes the controllers out that came with the devices, which are gone; not, and `false`, if anything else is not as it
+    /// was in `config`.
+    fn take_controllers(
+        &self,
+        uuid: &str,
+        config: &Config,
+        done: &mut Vec<String>,
+    ) -> Result<bool, ChangeError> {
+        let controllers = config.controllers.as_deref().unwrap_or_default();
+        if controllers.is_empty() {
+            return Ok(true);
+        }
+        // libvirt takes a controller from a configuration without asking who sits on it.
+        if self.connection.secure_config(uuid)? != config.without {
+            return Ok(false);
+        }
+        for element in controllers {
+            self.connection.detach(uuid, element, Scope::Config)?;
+            done.push("a PCI controller that had come with it was taken out".to_owned());
+        }
+        Ok(true)
+    }
+
+    /// Whether the running domain `uuid` still has the device when the time is over.
+    fn is_held(&self, uuid: &str) -> Result<bool, ChangeError> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let text = self.connection.live(uuid)?;
+            let held = !self.own(&Domain::read(text.as_bytes())?)?.is_empty();
+            if !held || Instant::now() >= deadline {
+                return Ok(held);
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn judge(&self, domain: &Listed) -> Result<Judgement, ChangeError> {
+        let mut documents = self.connection.documents(std::slice::from_ref(domain))?;
+        let documents = documents.pop().transpose()?.unwrap_or_default();
+        Ok(Judgement::new(domain, &documents, self.request, Wish::Absent))
+    }
+}
+
+/// The devices of `domain` that `plan` takes out.
+fn own<'d>(plan: &Plan, domain: &'d Domain<'_>) -> Vec<&'d Existing> {
+    let name = plan.device().region.name();
+    let doomed = plan.action() == Action::Remove;
+    domain.existing().iter().filter(|shmem| doomed && shmem.name() == name).collect()
+}
+
+fn elements(domain: &Domain<'_>, own: &[&Existing]) -> Vec<String> {
+    own.iter().filter_map(|shmem| domain.text().get(shmem.range())).map(str::to_owned).collect()
+}
+
+/// The elements of the controllers of `now` that libvirt had added for the device of the region `name`.
+fn controllers(before: &str, now: &Domain<'_>, name: &str) -> Vec<String> {
+    let ranges = Domain::read(before.as_bytes()).map(|before| added_controllers(&before, now, name));
+    let texts = ranges.unwrap_or_default().into_iter().filter_map(|range| now.text().get(range));
+    texts.map(str::to_owned).collect()
+}
+
+/// Whether QEMU refuses because an earlier request is still under way.
+fn is_asked_already(error: &LibvirtError) -> bool {
+    matches!(error, LibvirtError::Failed { message, .. } if message.contains("in the process of unplug"))
+}
