@@ -1,5 +1,8 @@
 //! What the benchmarks measure: messages from one thread to another over a ring on the heap, each of them checked.
 
+pub mod linked;
+pub mod placement;
+
 use std::{
     thread,
     time::{Duration, Instant},

@@ -61,6 +61,8 @@ pub struct Guest {
     buffer: Vec<u8>,
     events: VecDeque<Event>,
     started: Instant,
+    /// Time of the last look at the clock.
+    now: Duration,
     next_look: Duration,
     next_file_look: Duration,
     /// Epoch of the host that the session was last used with.
@@ -99,6 +101,7 @@ impl Guest {
             buffer: Vec::new(),
             events: VecDeque::new(),
             started: Instant::now(),
+            now: Duration::ZERO,
             next_look: Duration::ZERO,
             next_file_look: FILE_LOOK,
             host_epoch: 0,

@@ -2,6 +2,7 @@
 
 mod arriving;
 mod control;
+mod rota;
 mod sending;
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use crate::session_table::SessionTable;
 use crate::{Event, Options};
 
 pub use arriving::Batch;
+use rota::Rota;
 pub use sending::HostSendError;
 
 /// Sessions are looked at this often; rings in every round.
@@ -73,8 +75,19 @@ pub struct Host {
     next_sight: Duration,
     table: Option<SessionTable>,
     table_is_old: bool,
-    /// Whose turn it is, and how many records it has had.
-    turn: (usize, usize),
+    /// Which channel is looked at next.
+    rota: Rota,
+    /// The one whose turn is not over, and how many records it has had.
+    turn: Option<(usize, usize)>,
+    /// Time of the last round, and the longest until the next one that does not count as sleep.
+    last_round: Duration,
+    longest_round: Duration,
+    /// The channel that was sent to last.
+    sent_to: usize,
+    /// Whether something was pushed and may not be published yet.
+    unflushed: bool,
+    /// A batch is open: nothing that is received is done with.
+    held: bool,
     ladder: Ladder,
     /// Whether something was received or sent since that was last asked for.
     moved: bool,
@@ -118,6 +131,7 @@ impl Host {
         let largest = usize::try_from(geometry.to_host() / 2).unwrap_or(usize::MAX);
         let budget = Budget::new(options.max_reassembly);
         let exchanges = ends.iter().map(|_| Exchange::new(options.max_message, budget.clone())).collect();
+        let rota = Rota::new(ends.len());
         let mut host = Host {
             exchanges,
             repeat_window: options.repeat_window,
@@ -134,7 +148,13 @@ impl Host {
             sightings,
             sight_is_due: true,
             next_sight: now,
-            turn: (0, 0),
+            longest_round: rota.longest_round(options.profile.cap()),
+            rota,
+            turn: None,
+            last_round: now,
+            sent_to: 0,
+            unflushed: false,
+            held: false,
             ladder: Ladder::new(options.profile),
             moved: false,
             sending: false,
@@ -198,6 +218,10 @@ impl Host {
         // With events still to be told, more of them can wait: what guests do must not fill this process's memory.
         if self.queue.is_empty() && !self.lost {
             let now = self.started.elapsed();
+            if now.saturating_sub(self.last_round) > self.longest_round {
+                self.rota.sweep();
+            }
+            self.last_round = now;
             if now >= self.next_look {
                 self.next_look = now + LOOK;
                 self.look(now);
@@ -211,11 +235,23 @@ impl Host {
         if self.lost || !std::mem::take(&mut self.sending) {
             return;
         }
-        for (end, exchange) in self.ends.iter_mut().zip(&mut self.exchanges) {
+        for &index in self.rota.hot() {
+            let exchange = &mut self.exchanges[index];
             if exchange.is_sending() {
                 // What goes wrong closes the session, and that is told.
-                self.moved |= end.send_with(|link| exchange.pump(link)).unwrap_or(false);
+                self.moved |= self.ends[index].send_with(|link| exchange.pump(link)).unwrap_or(false);
                 self.sending |= exchange.is_sending();
+            }
+        }
+    }
+
+    /// Publishes what was pushed and not flushed: it is not to wait for company.
+    fn publish(&mut self) {
+        if !self.lost && std::mem::take(&mut self.unflushed) {
+            for &index in self.rota.hot() {
+                if let Some(link) = self.ends[index].link() {
+                    link.flush();
+                }
             }
         }
     }
@@ -249,6 +285,8 @@ impl Host {
 
     /// Sessions, heartbeats, requests and the file itself: everything but the rings.
     fn look(&mut self, now: Duration) {
+        self.rota.tick();
+        self.publish();
         let geometry = self.region.superblock.geometry;
         if let Err(second) = self.pulse.beat(&self.region.memory, now, &mut entropy) {
             self.queue.push_back(Event::SecondWriter(second));
@@ -353,6 +391,7 @@ impl Host {
                     self.sending = true;
                 }
                 self.begin_exchange(index);
+                self.rota.heat(index);
                 Event::Attached {
                     guest: binding.identity,
                     name: binding.name.as_str().to_owned(),
@@ -405,7 +444,12 @@ impl Host {
     }
 
     fn index_of(&self, guest: &Identity) -> Option<usize> {
-        self.ends.iter().position(|end| end.channel().binding().is_some_and(|b| b.identity == *guest))
+        let has = |index: usize| self.ends[index].channel().binding().is_some_and(|b| b.identity == *guest);
+        if has(self.sent_to) {
+            return Some(self.sent_to);
+        }
+        // Those in use first: with many idle ones, that is the shorter way.
+        self.rota.hot().iter().copied().chain(0..self.ends.len()).find(|index| has(*index))
     }
 
     /// Takes the channel away from a guest, when it has one. What it had published is received first; the guest reads
@@ -427,6 +471,7 @@ impl Host {
             return;
         }
         self.pulse.leave(&self.region.memory);
+        self.rota.sweep();
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline
             && let Some(event) = self.poll()

@@ -1,6 +1,6 @@
 //! What a guest receives from the host, and how it is done with that.
 
-use std::time::Duration;
+use std::ops::ControlFlow;
 
 use ivring_proto::link::{Arrival, Outcome};
 
@@ -16,13 +16,28 @@ impl Guest {
     /// A message returned here counts as done with at the next call, or when [`ack`](Self::ack) says so; until then a crash
     /// brings it back, marked.
     pub fn poll(&mut self) -> Option<Event> {
-        let now = self.started.elapsed();
-        if now >= self.next_look {
-            self.next_look = now + super::LOOK;
-            self.look(now);
+        let mut found = self.poll_session();
+        if found.is_none() {
+            self.receive(TURN, |arrival| {
+                found = Some(arrival_event(arrival));
+                ControlFlow::Break(())
+            });
+        }
+        // A fault was found instead of a message, or what became of one that was sent.
+        found.or_else(|| self.events.pop_front())
+    }
+
+    /// The next event of the session, if there is one now: everything but what the host sends. Together with
+    /// [`receive`](Self::receive) it does what [`poll`](Self::poll) does, for a loop that is in a hurry.
+    pub fn poll_session(&mut self) -> Option<Event> {
+        self.now = self.started.elapsed();
+        if self.now >= self.next_look {
+            self.next_look = self.now + super::LOOK;
+            self.look(self.now);
+            self.flush();
         }
         self.pump();
-        self.events.pop_front().or_else(|| self.receive(now)).or_else(|| self.events.pop_front())
+        self.events.pop_front()
     }
 
     /// Sends what waits for room: messages in fragments.
@@ -35,15 +50,22 @@ impl Guest {
         }
     }
 
-    fn receive(&mut self, now: Duration) -> Option<Event> {
-        for _ in 0..TURN {
+    /// Hands what the host has sent to `take`, and returns how many records that took, at most `most`. A message in
+    /// fragments is handed over with its last one.
+    ///
+    /// What is handed over counts as done with when the next record is looked for; until then a crash brings it back,
+    /// marked. `take` breaks off to have something done before that. Faults are told by
+    /// [`poll_session`](Self::poll_session).
+    pub fn receive(&mut self, most: usize, mut take: impl FnMut(Arrival<'_>) -> ControlFlow<()>) -> usize {
+        let mut taken = 0;
+        let mut flow = ControlFlow::Continue(());
+        while taken < most && flow.is_continue() {
             self.exchange.ack();
-            match self.end.receive(now, &mut self.buffer) {
+            match self.end.receive(self.now, &mut self.buffer) {
                 Ok(Some(received)) => {
                     let started = self.started;
-                    let arrival = self.exchange.take(received, || started.elapsed());
-                    if let Some(arrival) = arrival {
-                        return Some(arrival_event(arrival));
+                    if let Some(arrival) = self.exchange.take(received, || started.elapsed()) {
+                        flow = take(arrival);
                     }
                 }
                 Ok(None) => {
@@ -51,16 +73,21 @@ impl Guest {
                     break;
                 }
                 Err(error) => {
+                    self.events.push_back(Event::Fault(error));
                     self.exchange.end();
-                    self.take_outcomes();
-                    return Some(Event::Fault(error));
+                    break;
                 }
             }
+            taken += 1;
         }
         self.take_outcomes();
+        if taken == 0 {
+            // What was pushed does not wait for company.
+            self.flush();
+        }
         // What was said to be done with is told before anybody waits.
         self.pump();
-        None
+        taken
     }
 
     /// Tells what became of what was sent.

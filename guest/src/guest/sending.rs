@@ -60,9 +60,12 @@ impl Guest {
     ///
     /// Not attached, ring full, too large, or a bad topic; nothing was sent then.
     pub fn send(&mut self, topic: &str, payload: &[u8]) -> Result<u64, GuestSendError> {
-        let id = self.push(topic, payload)?;
-        self.flush();
-        Ok(id)
+        let topic = Topic::new(topic)?;
+        Ok(self.with_link(|exchange, link| {
+            let id = exchange.send(link, topic, payload)?;
+            link.flush();
+            Ok(id)
+        })?)
     }
 
     /// Sends a value as its bytes; [`value`](crate::value) reads it on the other side. As [`send`](Self::send).
@@ -74,7 +77,9 @@ impl Guest {
         self.send(topic, bytemuck::bytes_of(value))
     }
 
-    /// Sends a message in the open batch, which [`flush`](Self::flush) publishes; as [`send`](Self::send) otherwise.
+    /// Sends a message in the open batch; as [`send`](Self::send) otherwise. The batch is published by
+    /// [`flush`](Self::flush), when it has filled half the ring, and when this guest is polled and finds nothing to do: it
+    /// never waits for company.
     ///
     /// # Errors
     ///

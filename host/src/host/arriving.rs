@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use ivring_proto::link::{Arrival, HostEnd, Outcome};
+use ivring_proto::link::{Arrival, Exchange, HostEnd, Outcome};
+use ivring_proto::memory::MappedFile;
 use ivring_proto::session::Identity;
 
 use super::Host;
@@ -52,44 +53,77 @@ impl Host {
     ) -> usize {
         let mut taken = 0;
         let mut flow = ControlFlow::Continue(());
-        for _ in 0..self.ends.len() {
-            if taken >= most || self.lost || flow.is_break() {
-                break;
-            }
-            let (index, mut of_guest) = self.turn;
-            let (end, exchange, started) = (&mut self.ends[index], &mut self.exchanges[index], self.started);
-            let guest = end.channel().binding().map(|binding| binding.identity);
-            while let Some(guest) = &guest
-                && of_guest < TURN
-                && taken < most
-                && flow.is_continue()
-            {
-                exchange.ack();
-                match end.receive(&mut self.buffer) {
-                    Ok(Some(received)) => {
-                        if let Some(arrival) = exchange.take(received, || started.elapsed()) {
-                            flow = take(guest, arrival);
-                        }
-                    }
-                    Ok(None) => {
-                        exchange.is_drained();
-                        break;
-                    }
-                    Err(error) => {
-                        self.queue.push_back(Event::Fault { guest: *guest, error });
-                        break;
-                    }
+        // A round that an earlier call began says nothing of those who had their turn in it.
+        let mut whole = self.turn.is_none() && self.rota.is_at_start();
+        while taken < most && !self.lost && flow.is_continue() {
+            let Some((index, had)) = self.turn.take().or_else(|| Some((self.rota.next()?, 0))) else {
+                if whole || taken > 0 {
+                    break;
                 }
-                taken += 1;
-                of_guest += 1;
+                whole = true;
+                continue;
+            };
+            let took = self.receive_from(index, (TURN - had).min(most - taken), &mut flow, &mut take);
+            taken += took;
+            if (taken >= most || flow.is_break()) && had + took < TURN {
+                self.turn = Some((index, had + took));
             }
-            self.sending |= exchange.is_sending();
-            let goes_on = (taken >= most || flow.is_break()) && of_guest < TURN;
-            self.turn = if goes_on { (index, of_guest) } else { ((index + 1) % self.ends.len(), 0) };
+        }
+        if taken == 0 {
+            self.publish();
         }
         self.moved |= taken > 0;
         // What was said to be done with is told before anybody waits.
         self.pump();
+        taken
+    }
+
+    /// Hands over at most `most` records of one guest.
+    fn receive_from(
+        &mut self,
+        index: usize,
+        most: usize,
+        flow: &mut ControlFlow<()>,
+        take: &mut impl FnMut(&Identity, Arrival<'_>) -> ControlFlow<()>,
+    ) -> usize {
+        let (end, exchange, started) = (&mut self.ends[index], &mut self.exchanges[index], self.started);
+        if !self.rota.is_hot(index) && end.is_quiet() {
+            return 0;
+        }
+        let Some(guest) = end.channel().binding().map(|binding| binding.identity) else { return 0 };
+        let mut taken = 0;
+        while taken < most && flow.is_continue() {
+            exchange.ack();
+            match end.receive(&mut self.buffer) {
+                Ok(Some(received)) => {
+                    if let Some(arrival) = exchange.take(received, || started.elapsed()) {
+                        *flow = take(&guest, arrival);
+                    }
+                }
+                Ok(None) => {
+                    exchange.is_drained();
+                    break;
+                }
+                Err(error) => {
+                    self.queue.push_back(Event::Fault { guest, error });
+                    break;
+                }
+            }
+            if taken == 0 {
+                self.rota.heat(index);
+                if self.held {
+                    hold(end, exchange, true);
+                }
+            }
+            taken += 1;
+        }
+        self.sending |= exchange.is_sending();
+        if taken == 0 && !self.held && !exchange.is_sending() {
+            if let Some(link) = end.link() {
+                link.flush();
+            }
+            self.rota.cool(index);
+        }
         taken
     }
 
@@ -121,10 +155,17 @@ impl Host {
     }
 
     fn hold(&mut self, held: bool) {
-        self.exchanges.iter_mut().for_each(|exchange| exchange.hold(held));
-        for link in self.ends.iter_mut().filter_map(HostEnd::link) {
-            link.rx().hold(held);
+        self.held = held;
+        for &index in self.rota.hot() {
+            hold(&mut self.ends[index], &mut self.exchanges[index], held);
         }
+    }
+}
+
+fn hold(end: &mut HostEnd<MappedFile>, exchange: &mut Exchange, held: bool) {
+    exchange.hold(held);
+    if let Some(link) = end.link() {
+        link.rx().hold(held);
     }
 }
 
@@ -152,9 +193,9 @@ impl Drop for Batch<'_> {
     fn drop(&mut self) {
         self.host.hold(false);
         self.host.sending = true;
-        for (end, exchange) in self.host.ends.iter_mut().zip(&mut self.host.exchanges) {
-            exchange.ack();
-            if let Some(link) = end.link() {
+        for &index in self.host.rota.hot() {
+            self.host.exchanges[index].ack();
+            if let Some(link) = self.host.ends[index].link() {
                 link.ack();
                 link.rx().release();
             }

@@ -30,6 +30,8 @@ impl Host {
             return Err(SendError::NotAttached);
         }
         let index = self.index_of(guest).ok_or(SendError::NotAttached)?;
+        self.sent_to = index;
+        self.rota.heat(index);
         let exchange = &mut self.exchanges[index];
         let result = self.ends[index].send_with(|link| send(exchange, link));
         self.sending |= exchange.is_sending();
@@ -46,9 +48,12 @@ impl Host {
     ///
     /// Not attached, ring full, too large, or a bad topic; nothing was sent then.
     pub fn send(&mut self, guest: &Identity, topic: &str, payload: &[u8]) -> Result<u64, HostSendError> {
-        let id = self.push(guest, topic, payload)?;
-        self.flush(guest);
-        Ok(id)
+        let topic = Topic::new(topic)?;
+        Ok(self.with_link(guest, |exchange, link| {
+            let id = exchange.send(link, topic, payload)?;
+            link.flush();
+            Ok(id)
+        })?)
     }
 
     /// Sends a value as its bytes; [`value`](crate::value) reads it on the other side. As [`send`](Self::send).
@@ -65,13 +70,16 @@ impl Host {
         self.send(guest, topic, bytemuck::bytes_of(value))
     }
 
-    /// Sends a message in the open batch, which [`flush`](Self::flush) publishes; as [`send`](Self::send) otherwise.
+    /// Sends a message in the open batch; as [`send`](Self::send) otherwise. The batch is published by
+    /// [`flush`](Self::flush), when it has filled half the ring, and when this host is polled and finds nothing to do: it
+    /// never waits for company.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
     pub fn push(&mut self, guest: &Identity, topic: &str, payload: &[u8]) -> Result<u64, HostSendError> {
         let topic = Topic::new(topic)?;
+        self.unflushed = true;
         Ok(self.with_link(guest, |exchange, link| exchange.send(link, topic, payload))?)
     }
 

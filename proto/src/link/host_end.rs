@@ -255,6 +255,16 @@ impl<M: Memory + Clone> HostEnd<M> {
         self.drain = Some(Drain { after, limit, done });
     }
 
+    /// Whether [`receive`](Self::receive) has nothing to do here: one look at the ring. Said of a session whose last record
+    /// is done with.
+    pub fn is_quiet(&mut self) -> bool {
+        match &mut self.link {
+            _ if self.drain.is_some() => false,
+            Some(link) if self.channel.phase() == Phase::Attached => matches!(link.rx().peek(), Ok(None)),
+            _ => true,
+        }
+    }
+
     /// Receives the guest's next record; `None` when there is none or no session.
     ///
     /// # Errors

@@ -1,0 +1,293 @@
+//! A host and its guests in one process, over a region of their own, and what goes between them.
+
+use std::hint::spin_loop;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::Backoff;
+use ivring_guest::{Guest, GuestSendError, SendError};
+use ivring_host::{Arrival, Host, HostSendError, Identity, Port, Uuid};
+use tempfile::TempDir;
+
+use crate::placement::pin;
+
+/// Records that a receiver takes at once.
+const TURN: usize = 256;
+/// The topic of all messages here.
+const TOPIC: &str = "t";
+/// Longer than any measurement: guests that nobody polls meanwhile are not missed.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// A host and guests that are attached. The region ends with it.
+#[derive(Debug)]
+pub struct Linked {
+    /// The host.
+    pub host: Host,
+    /// The guests.
+    pub guests: Vec<Guest>,
+    _folder: TempDir,
+}
+
+impl Linked {
+    /// Makes a region of `size` bytes with that many channels, and attaches so many guests.
+    ///
+    /// # Panics
+    ///
+    /// When there is no room for it in /dev/shm, or the guests do not attach.
+    #[must_use]
+    pub fn new(size: u64, channels: u64, guests: u128) -> Self {
+        let folder =
+            tempfile::Builder::new().prefix("ivring-bench-").tempdir_in("/dev/shm").expect("a folder");
+        let path = folder.path().join("region");
+        let mut options = ivring_host::Options::new(path.to_str().expect("the path is plain"));
+        (options.size, options.channels, options.stale_after) = (Some(size), Some(channels), NEVER);
+        let mut host = Host::open(options).expect("a region");
+        let mut guests: Vec<_> =
+            (1..=guests).map(|number| Guest::open(guest_options(&path, number))).collect();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut guests: Vec<_> = guests.drain(..).map(|guest| guest.expect("the region is there")).collect();
+        while !guests.iter().all(Guest::is_attached) {
+            assert!(Instant::now() < deadline, "the guests do not attach");
+            while host.poll().is_some() {}
+            for guest in &mut guests {
+                while guest.poll().is_some() {}
+            }
+        }
+        let mut linked = Linked { host, guests, _folder: folder };
+        linked.breathe();
+        linked
+    }
+
+    /// Lets host and guests do what they have to do besides: heartbeats, for one.
+    pub fn breathe(&mut self) {
+        for _ in 0..10 {
+            while self.host.poll().is_some() {}
+            for guest in &mut self.guests {
+                while guest.poll().is_some() {}
+            }
+        }
+    }
+
+    /// The time of a round trip from the host to the first guest and back, of messages of `length` bytes, on the average of
+    /// so many.
+    ///
+    /// # Panics
+    ///
+    /// When a message is lost or changed.
+    pub fn round_trips(&mut self, trips: u64, length: usize) -> Duration {
+        let Linked { host, guests, .. } = self;
+        let guest = guests.first_mut().expect("one is attached");
+        let who = identity(guest);
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                pin(true);
+                let mut answer = vec![0; length];
+                while !done.load(Relaxed) {
+                    let _ = guest.poll_session();
+                    let mut came = false;
+                    guest.receive(1, |arrival| {
+                        came = copy(&arrival, &mut answer);
+                        ControlFlow::Break(())
+                    });
+                    if came {
+                        guest.send(TOPIC, &answer).expect("there is room for one");
+                    } else {
+                        spin_loop();
+                    }
+                }
+            });
+            let measuring = scope.spawn(|| {
+                pin(false);
+                let (mut sent, mut received) = (vec![0; length], vec![0; length]);
+                let start = Instant::now();
+                for number in 0..trips {
+                    sent[..8].copy_from_slice(&number.to_le_bytes());
+                    host.send(&who, TOPIC, &sent).expect("there is room for one");
+                    let mut came = false;
+                    while !came {
+                        let _ = host.poll_sessions();
+                        host.receive(1, |_, arrival| {
+                            came = copy(&arrival, &mut received);
+                            ControlFlow::Break(())
+                        });
+                        if !came {
+                            spin_loop();
+                        }
+                    }
+                    assert!(sent == received, "message {number} was changed");
+                }
+                let time = start.elapsed();
+                done.store(true, Relaxed);
+                time
+            });
+            measuring.join().expect("every message comes back")
+        })
+    }
+
+    /// The time that so many messages of `length` bytes take from the first guest to the host, in batches of `batch`. Every
+    /// one is copied out and checked.
+    ///
+    /// # Panics
+    ///
+    /// When a message is lost or changed, or when `length` is less than 8.
+    pub fn to_host(&mut self, messages: u64, length: usize, batch: u64) -> Duration {
+        let Linked { host, guests, .. } = self;
+        let guest = guests.first_mut().expect("one is attached");
+        thread::scope(|scope| {
+            let receiver = scope.spawn(|| {
+                pin(true);
+                let mut expected = Expected::new(length);
+                let waiting = Backoff::new();
+                while expected.number < messages {
+                    let _ = host.poll_sessions();
+                    let taken = host.receive(TURN, |_, arrival| {
+                        expected.take(&arrival);
+                        ControlFlow::Continue(())
+                    });
+                    if taken == 0 {
+                        waiting.snooze();
+                    } else {
+                        waiting.reset();
+                    }
+                }
+                Instant::now()
+            });
+            let start = scope.spawn(|| {
+                pin(false);
+                let mut payload = vec![0; length];
+                let start = Instant::now();
+                for number in 0..messages {
+                    stamp(&mut payload, number);
+                    // Who asks for room without a pause takes the line away that the receiver writes.
+                    let waiting = Backoff::new();
+                    while let Err(error) = guest.push(TOPIC, &payload) {
+                        assert!(matches!(error, GuestSendError::Send(SendError::Full { .. })), "{error}");
+                        let _ = guest.poll_session();
+                        guest.receive(TURN, |_| ControlFlow::Continue(()));
+                        waiting.snooze();
+                    }
+                    if (number + 1) % batch == 0 {
+                        guest.flush();
+                    }
+                }
+                guest.flush();
+                start
+            });
+            let start = start.join().expect("it sends");
+            receiver.join().expect("every message arrives unchanged") - start
+        })
+    }
+
+    /// As [`to_host`](Self::to_host), the other way.
+    ///
+    /// # Panics
+    ///
+    /// As [`to_host`](Self::to_host).
+    pub fn to_guest(&mut self, messages: u64, length: usize, batch: u64) -> Duration {
+        let Linked { host, guests, .. } = self;
+        let guest = guests.first_mut().expect("one is attached");
+        let who = identity(guest);
+        thread::scope(|scope| {
+            let receiver = scope.spawn(|| {
+                pin(true);
+                let mut expected = Expected::new(length);
+                let waiting = Backoff::new();
+                while expected.number < messages {
+                    let _ = guest.poll_session();
+                    let taken = guest.receive(TURN, |arrival| {
+                        expected.take(&arrival);
+                        ControlFlow::Continue(())
+                    });
+                    if taken == 0 {
+                        waiting.snooze();
+                    } else {
+                        waiting.reset();
+                    }
+                }
+                Instant::now()
+            });
+            let start = scope.spawn(|| {
+                pin(false);
+                let mut payload = vec![0; length];
+                let start = Instant::now();
+                for number in 0..messages {
+                    stamp(&mut payload, number);
+                    while let Err(error) = host.push(&who, TOPIC, &payload) {
+                        assert!(
+                            matches!(error, ivring_host::HostSendError::Send(SendError::Full { .. })),
+                            "{error}"
+                        );
+                        let _ = host.poll_sessions();
+                        host.receive(TURN, |_, _| ControlFlow::Continue(()));
+                    }
+                    if (number + 1) % batch == 0 {
+                        host.flush(&who);
+                    }
+                }
+                host.flush(&who);
+                start
+            });
+            let start = start.join().expect("it sends");
+            receiver.join().expect("every message arrives unchanged") - start
+        })
+    }
+}
+
+fn guest_options(region: &Path, number: u128) -> ivring_guest::Options {
+    ivring_guest::Options {
+        region: Some(PathBuf::from(region)),
+        id: Some(Uuid::from_u128(number)),
+        name: Some(format!("guest-{number}")),
+        stale_after: NEVER,
+        ..ivring_guest::Options::default()
+    }
+}
+
+fn identity(guest: &Guest) -> Identity {
+    Identity { uuid: guest.machine().uuid, port: Port::agent() }
+}
+
+/// Writes the message's number to both ends of it.
+fn stamp(payload: &mut [u8], number: u64) {
+    let length = payload.len();
+    payload[..8].copy_from_slice(&number.to_le_bytes());
+    payload[length - 8..].copy_from_slice(&number.to_le_bytes());
+}
+
+/// Takes a message out of the buffer that was lent.
+fn copy(arrival: &Arrival<'_>, into: &mut [u8]) -> bool {
+    match arrival {
+        Arrival::Message { payload, .. } => {
+            into.copy_from_slice(payload);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The next message that is to come.
+struct Expected {
+    number: u64,
+    buffer: Vec<u8>,
+}
+
+impl Expected {
+    fn new(length: usize) -> Self {
+        Expected { number: 0, buffer: vec![0; length] }
+    }
+
+    fn take(&mut self, arrival: &Arrival<'_>) {
+        assert!(copy(arrival, &mut self.buffer), "{arrival:?} was not sent");
+        let stamp = self.number.to_le_bytes();
+        assert!(
+            self.buffer.starts_with(&stamp) && self.buffer.ends_with(&stamp),
+            "message {} was changed",
+            self.number
+        );
+        self.number += 1;
+    }
+}
