@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 use ivring_guest::{Guest, GuestSendError, SendError};
-use ivring_host::{Arrival, Host, HostSendError, Identity, Port, Uuid};
+use ivring_host::{Arrival, GuestInfo, Host, HostSendError, Identity, Phase, Port, Uuid};
 use tempfile::TempDir;
 
 use crate::placement::pin;
@@ -45,11 +45,12 @@ impl Linked {
         let mut options = ivring_host::Options::new(path.to_str().expect("the path is plain"));
         (options.size, options.channels, options.stale_after) = (Some(size), Some(channels), NEVER);
         let mut host = Host::open(options).expect("a region");
-        let mut guests: Vec<_> =
-            (1..=guests).map(|number| Guest::open(guest_options(&path, number))).collect();
+        let open = |number| Guest::open(guest_options(&path, number)).expect("the region is there");
+        let mut guests: Vec<_> = (1..=guests).map(open).collect();
         let deadline = Instant::now() + Duration::from_secs(60);
-        let mut guests: Vec<_> = guests.drain(..).map(|guest| guest.expect("the region is there")).collect();
-        while !guests.iter().all(Guest::is_attached) {
+        let all = guests.len();
+        let attached = |guest: &GuestInfo| guest.phase == Phase::Attached;
+        while host.guests().iter().filter(|guest| attached(guest)).count() < all {
             assert!(Instant::now() < deadline, "the guests do not attach");
             while host.poll().is_some() {}
             for guest in &mut guests {
@@ -216,13 +217,12 @@ impl Linked {
                 let start = Instant::now();
                 for number in 0..messages {
                     stamp(&mut payload, number);
+                    let waiting = Backoff::new();
                     while let Err(error) = host.push(&who, TOPIC, &payload) {
-                        assert!(
-                            matches!(error, ivring_host::HostSendError::Send(SendError::Full { .. })),
-                            "{error}"
-                        );
+                        assert!(matches!(error, HostSendError::Send(SendError::Full { .. })), "{error}");
                         let _ = host.poll_sessions();
                         host.receive(TURN, |_, _| ControlFlow::Continue(()));
+                        waiting.snooze();
                     }
                     if (number + 1) % batch == 0 {
                         host.flush(&who);
