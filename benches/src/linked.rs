@@ -18,6 +18,10 @@ use crate::placement::pin;
 const TURN: usize = 256;
 /// The topic of all messages here.
 const TOPIC: &str = "t";
+/// Without a message for this long, the other side has ended.
+const LIMIT: Duration = Duration::from_secs(20);
+/// As long, counted where a look at the clock would be measured.
+const MOST_ROUNDS: u64 = 1 << 30;
 /// Longer than any measurement: guests that nobody polls meanwhile are not missed.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -103,12 +107,14 @@ impl Linked {
             });
             let measuring = scope.spawn(|| {
                 pin(false);
+                let _ends = EndsWith(&done);
                 let (mut sent, mut received) = (vec![0; length], vec![0; length]);
                 let start = Instant::now();
                 for number in 0..trips {
                     sent[..8].copy_from_slice(&number.to_le_bytes());
                     host.send(&who, TOPIC, &sent).expect("there is room for one");
                     let mut came = false;
+                    let mut rounds = 0_u64;
                     while !came {
                         let _ = host.poll_sessions();
                         host.receive(1, |_, arrival| {
@@ -117,13 +123,13 @@ impl Linked {
                         });
                         if !came {
                             spin_loop();
+                            rounds += 1;
+                            assert!(rounds < MOST_ROUNDS, "message {number} does not come back");
                         }
                     }
                     assert!(sent == received, "message {number} was changed");
                 }
-                let time = start.elapsed();
-                done.store(true, Relaxed);
-                time
+                start.elapsed()
             });
             measuring.join().expect("every message comes back")
         })
@@ -142,7 +148,7 @@ impl Linked {
             let receiver = scope.spawn(|| {
                 pin(true);
                 let mut expected = Expected::new(length);
-                let waiting = Backoff::new();
+                let mut waiting = Waiting::default();
                 while expected.number < messages {
                     let _ = host.poll_sessions();
                     let taken = host.receive(TURN, |_, arrival| {
@@ -150,7 +156,7 @@ impl Linked {
                         ControlFlow::Continue(())
                     });
                     if taken == 0 {
-                        waiting.snooze();
+                        waiting.nothing();
                     } else {
                         waiting.reset();
                     }
@@ -164,12 +170,12 @@ impl Linked {
                 for number in 0..messages {
                     stamp(&mut payload, number);
                     // Who asks for room without a pause takes the line away that the receiver writes.
-                    let waiting = Backoff::new();
+                    let mut waiting = Waiting::default();
                     while let Err(error) = guest.push(TOPIC, &payload) {
                         assert!(matches!(error, GuestSendError::Send(SendError::Full { .. })), "{error}");
                         let _ = guest.poll_session();
                         guest.receive(TURN, |_| ControlFlow::Continue(()));
-                        waiting.snooze();
+                        waiting.nothing();
                     }
                     if (number + 1) % batch == 0 {
                         guest.flush();
@@ -196,7 +202,7 @@ impl Linked {
             let receiver = scope.spawn(|| {
                 pin(true);
                 let mut expected = Expected::new(length);
-                let waiting = Backoff::new();
+                let mut waiting = Waiting::default();
                 while expected.number < messages {
                     let _ = guest.poll_session();
                     let taken = guest.receive(TURN, |arrival| {
@@ -204,7 +210,7 @@ impl Linked {
                         ControlFlow::Continue(())
                     });
                     if taken == 0 {
-                        waiting.snooze();
+                        waiting.nothing();
                     } else {
                         waiting.reset();
                     }
@@ -217,12 +223,12 @@ impl Linked {
                 let start = Instant::now();
                 for number in 0..messages {
                     stamp(&mut payload, number);
-                    let waiting = Backoff::new();
+                    let mut waiting = Waiting::default();
                     while let Err(error) = host.push(&who, TOPIC, &payload) {
                         assert!(matches!(error, HostSendError::Send(SendError::Full { .. })), "{error}");
                         let _ = host.poll_sessions();
                         host.receive(TURN, |_, _| ControlFlow::Continue(()));
-                        waiting.snooze();
+                        waiting.nothing();
                     }
                     if (number + 1) % batch == 0 {
                         host.flush(&who);
@@ -266,6 +272,37 @@ fn copy(arrival: &Arrival<'_>, into: &mut [u8]) -> bool {
             true
         }
         _ => false,
+    }
+}
+
+/// Tells another thread that this one has ended, however it did.
+struct EndsWith<'a>(&'a AtomicBool);
+
+impl Drop for EndsWith<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// A wait for the other side, but not for one that has ended.
+#[derive(Default)]
+struct Waiting {
+    backoff: Backoff,
+    since: Option<Instant>,
+}
+
+impl Waiting {
+    fn nothing(&mut self) {
+        self.backoff.snooze();
+        if self.backoff.is_completed() {
+            let since = *self.since.get_or_insert_with(Instant::now);
+            assert!(since.elapsed() < LIMIT, "the other side does nothing any more");
+        }
+    }
+
+    fn reset(&mut self) {
+        self.backoff.reset();
+        self.since = None;
     }
 }
 

@@ -180,7 +180,7 @@ mod tests {
         rota.heat(40);
         round(&mut rota);
         assert!(rota.is_at_start());
-        (0..5).for_each(|_| drop(rota.next()));
+        assert!((0..5).all(|_| rota.next().is_some()));
         assert!(!rota.is_at_start());
         rota.sweep();
         let mut swept = round(&mut rota);
