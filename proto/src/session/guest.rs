@@ -362,7 +362,10 @@ impl Attachment {
             memory.store(self.offer.place.guest_control + word::SESSION + word::CHALLENGE_ANSWER, challenge);
             memory.after_publish();
         }
-        if let Err(SecondWriter { .. }) = self.pulse.beat(memory, now, entropy.word()) {
+        // Random numbers come from the kernel: drawn for a beat, not for each look.
+        if now >= self.pulse.due()
+            && let Err(SecondWriter { .. }) = self.pulse.beat(memory, now, entropy.word())
+        {
             self.ended = true;
             return Some(AttachmentEvent::Closed(CloseReason::SecondWriter));
         }
