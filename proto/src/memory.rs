@@ -23,6 +23,7 @@ mod words;
 
 #[cfg(feature = "std")]
 pub use crash::{CrashMemory, Killed};
+pub use copy::CopyRoutine;
 pub use fences::{Fences, MemoryType, Uncached, WriteBack, WriteCombining};
 #[cfg(feature = "std")]
 pub use heap::HeapMemory;
