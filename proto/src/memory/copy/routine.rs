@@ -15,8 +15,6 @@ pub enum CopyRoutine {
     Sse2,
     /// A loop of vectors of 32 bytes.
     Avx2,
-    /// x
-    Avx512,
     /// The processor's own copy.
     RepMovsb,
     /// For uncached memory: the fewest aligned accesses.
@@ -27,7 +25,8 @@ pub enum CopyRoutine {
 
 impl CopyRoutine {
     /// All there are.
-    pub const ALL: [Self; 7] = [Self::Words, Self::Sse2, Self::Avx2, Self::Avx512, Self::RepMovsb, Self::Blocks, Self::Streaming];
+    pub const ALL: [Self; 6] =
+        [Self::Words, Self::Sse2, Self::Avx2, Self::RepMovsb, Self::Blocks, Self::Streaming];
 
     /// What this machine uses for `length` bytes of memory of a type, if they are more than a few moves copy.
     #[must_use]
@@ -48,7 +47,6 @@ impl fmt::Display for CopyRoutine {
             Self::Words => "words",
             Self::Sse2 => "SSE2",
             Self::Avx2 => "AVX2",
-            Self::Avx512 => "AVX512",
             Self::RepMovsb => "rep movsb",
             Self::Blocks => "aligned blocks",
             Self::Streaming => "streaming",

@@ -21,7 +21,6 @@ const REP_MOVSB_FROM: usize = 2048;
 pub(super) fn has(routine: CopyRoutine) -> bool {
     match routine {
         CopyRoutine::Avx2 => processor::get().avx2,
-        CopyRoutine::Avx512 => processor::get().avx512,
         CopyRoutine::Streaming => processor::get().streaming_loads,
         CopyRoutine::Words | CopyRoutine::Sse2 | CopyRoutine::RepMovsb | CopyRoutine::Blocks => true,
     }
@@ -101,7 +100,9 @@ pub(in super::super) unsafe fn copy_in_by(routine: CopyRoutine, shared: *mut u8,
         // SAFETY: the caller's contract is the same.
         CopyRoutine::Words => unsafe { word_loop::copy_in(shared, from) },
         // SAFETY: the caller's contract is the same, and the processor has AVX2.
-        CopyRoutine::Blocks if processor::get().avx2 => unsafe { blocks::store::<blocks::Avx2>(shared, from) },
+        CopyRoutine::Blocks if processor::get().avx2 => unsafe {
+            blocks::store::<blocks::Avx2>(shared, from)
+        },
         // SAFETY: as above, and every processor has these.
         CopyRoutine::Blocks => unsafe { blocks::store::<blocks::Sse2>(shared, from) },
         // SAFETY: the caller's contract is the same.

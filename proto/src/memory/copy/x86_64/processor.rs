@@ -16,7 +16,6 @@ use core::{
 pub(super) struct Processor {
     /// AVX2, and the system keeps its registers.
     pub(super) avx2: bool,
-    pub(super) avx512: bool,
     /// SSE4.1 with its streaming load.
     pub(super) streaming_loads: bool,
     /// `rep movsb` is fast for long copies.
@@ -27,7 +26,6 @@ const ASKED: u8 = 1;
 const AVX2: u8 = 2;
 const STREAMING_LOADS: u8 = 4;
 const FAST_STRINGS: u8 = 8;
-const AVX512: u8 = 16;
 
 /// The answer, once somebody has asked. CPUID leaves a virtual machine, which takes a microsecond or many: too long for
 /// every copy. Whoever asks at the same time gets the same answer, so the word needs neither lock nor order.
@@ -43,7 +41,6 @@ pub(super) fn get() -> Processor {
     }
     Processor {
         avx2: answer & AVX2 != 0,
-        avx512: answer & AVX512 != 0,
         streaming_loads: answer & STREAMING_LOADS != 0,
         fast_strings: answer & FAST_STRINGS != 0,
     }
@@ -55,22 +52,16 @@ fn ask() -> u8 {
     let bit = |word: u32, bit: u32| word >> bit & 1 == 1;
     let most = __cpuid(0).eax;
     let basic = __cpuid(1).ecx;
-    let (extended_ebx, _) = if most >= 7 {
-        let leaf = __cpuid_count(7, 0);
-        (leaf.ebx, leaf.ecx)
-    } else {
-        (0, 0)
-    };
+    let extended = if most >= 7 { __cpuid_count(7, 0).ebx } else { 0 };
     let (sse41, osxsave, avx) = (bit(basic, 19), bit(basic, 27), bit(basic, 28));
     let kept = if osxsave { xcr0() } else { 0 };
     // XMM and YMM state.
     let avx = avx && kept & 0b110 == 0b110;
     let given = |has: bool, flag: u8| if has { flag } else { 0 };
     ASKED
-        | given(avx && bit(extended_ebx, 5), AVX2)
-        | given(avx && kept & 0xe0 == 0xe0 && bit(extended_ebx, 16), AVX512)
+        | given(avx && bit(extended, 5), AVX2)
         | given(sse41, STREAMING_LOADS)
-        | given(bit(extended_ebx, 9), FAST_STRINGS)
+        | given(bit(extended, 9), FAST_STRINGS)
 }
 
 /// The state components that the operating system keeps. Only where CPUID says OSXSAVE.
@@ -92,7 +83,6 @@ mod tests {
     fn agrees_with_the_standard_library() {
         let expected = Processor {
             avx2: std::arch::is_x86_feature_detected!("avx2"),
-            avx512: std::arch::is_x86_feature_detected!("avx512f"),
             streaming_loads: std::arch::is_x86_feature_detected!("sse4.1"),
             fast_strings: std::arch::is_x86_feature_detected!("ermsb"),
         };
