@@ -28,6 +28,17 @@ impl<'c, M: Memory> View<'c, M> {
         self.length
     }
 
+    /// The payload without its first `offset` bytes.
+    ///
+    /// # Panics
+    ///
+    /// When the payload ends before them.
+    #[must_use]
+    pub fn after(&self, offset: usize) -> Self {
+        assert!(offset <= self.length, "nothing is behind {offset} bytes of a payload of {}", self.length);
+        Self { at: self.at + offset as u64, length: self.length - offset, ..*self }
+    }
+
     /// Copies bytes from `offset` on, filling `into`.
     ///
     /// # Panics

@@ -15,7 +15,7 @@ mod short;
 use super::{CopyRoutine, MemoryType, word_loop};
 
 /// From here on a processor without AVX2 copies faster by `rep movsb`, if it says that it is good at that.
-const REP_MOVSB_FROM: usize = 2048;
+const REP_MOVSB_FROM: usize = 4096;
 
 /// Whether this processor has what `routine` needs.
 pub(super) fn has(routine: CopyRoutine) -> bool {
