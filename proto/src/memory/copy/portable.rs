@@ -37,6 +37,7 @@ pub(in super::super) unsafe fn copy_out(_: MemoryType, shared: *const u8, into: 
 /// # Safety
 ///
 /// As [`word_loop::copy_in`].
+#[cfg(feature = "std")]
 pub(in super::super) unsafe fn copy_in_by(_: CopyRoutine, shared: *mut u8, from: &[u8]) {
     // SAFETY: the caller's contract is the same.
     unsafe { word_loop::copy_in(shared, from) }
@@ -47,6 +48,7 @@ pub(in super::super) unsafe fn copy_in_by(_: CopyRoutine, shared: *mut u8, from:
 /// # Safety
 ///
 /// As [`word_loop::copy_out`].
+#[cfg(feature = "std")]
 pub(in super::super) unsafe fn copy_out_by(_: CopyRoutine, shared: *const u8, into: &mut [u8]) {
     // SAFETY: the caller's contract is the same.
     unsafe { word_loop::copy_out(shared, into) }
