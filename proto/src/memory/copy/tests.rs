@@ -81,7 +81,7 @@ fn what_is_chosen_copies_and_is_available() {
         |shared, into| unsafe { copy_out(KINDS[0], shared, into) },
     );
     for kind in KINDS {
-        for length in [129, 4095, 4096, 1 << 20] {
+        for length in [129, 4 << 10, 16 << 10, 1 << 20] {
             assert!(CopyRoutine::of(kind, length).is_available(), "{length} bytes of {kind} memory");
         }
     }

@@ -14,8 +14,10 @@ mod short;
 
 use super::{CopyRoutine, MemoryType, word_loop};
 
-/// From here on a processor without AVX2 copies faster by `rep movsb`, if it says that it is good at that.
-const REP_MOVSB_FROM: usize = 4096;
+/// From here on `rep movsb` is faster than the AVX2 loop, where it is fast at all.
+const REP_MOVSB_BEFORE_AVX2: usize = 16 << 10;
+/// From here on it is faster than the SSE2 loop.
+const REP_MOVSB_BEFORE_SSE2: usize = 4 << 10;
 
 /// Whether this processor has what `routine` needs.
 pub(super) fn has(routine: CopyRoutine) -> bool {
@@ -30,9 +32,10 @@ pub(super) fn has(routine: CopyRoutine) -> bool {
 #[inline]
 pub(super) fn choose(memory_type: MemoryType, length: usize) -> CopyRoutine {
     let processor = processor::get();
+    let long = if processor.avx2 { REP_MOVSB_BEFORE_AVX2 } else { REP_MOVSB_BEFORE_SSE2 };
     match memory_type {
+        MemoryType::WriteBack if length >= long && processor.fast_strings => CopyRoutine::RepMovsb,
         MemoryType::WriteBack if processor.avx2 => CopyRoutine::Avx2,
-        MemoryType::WriteBack if processor.fast_strings && length >= REP_MOVSB_FROM => CopyRoutine::RepMovsb,
         MemoryType::WriteBack => CopyRoutine::Sse2,
         MemoryType::WriteCombining if processor.streaming_loads => CopyRoutine::Streaming,
         MemoryType::WriteCombining | MemoryType::Uncached => CopyRoutine::Blocks,
