@@ -21,9 +21,9 @@ mod slow;
 #[cfg(feature = "std")]
 mod words;
 
+pub use copy::CopyRoutine;
 #[cfg(feature = "std")]
 pub use crash::{CrashMemory, Killed};
-pub use copy::CopyRoutine;
 pub use fences::{Fences, MemoryType, Uncached, WriteBack, WriteCombining};
 #[cfg(feature = "std")]
 pub use heap::HeapMemory;
