@@ -51,6 +51,14 @@ pub enum ChangeError {
         "the running domain has another device for the region: shut it down, then apply with --on-conflict replace"
     )]
     DiffersLive,
+    /// It is not there to be rolled back.
+    #[error(
+        "the domain is not defined any more: virsh define {0:?} brings it back, on the connection that had it"
+    )]
+    NotDefined(PathBuf),
+    /// Somebody has edited it since.
+    #[error("the domain was edited since, in {}: --discard-edits takes that back, too", .0.join(", "))]
+    Edited(Vec<String>),
     /// Somebody else changes it all the time.
     #[error("changed by another while it was being worked on, twice: nothing was done, run it again")]
     ChangedMeanwhile,
@@ -91,6 +99,8 @@ impl ChangeError {
             Self::NoDevice(_) => "no-device",
             Self::Transient => "transient",
             Self::DiffersLive => "differs-live",
+            Self::NotDefined(_) => "not-defined",
+            Self::Edited(_) => "edited",
             Self::ChangedMeanwhile => "changed-meanwhile",
             Self::NotTaken(_) => "not-taken",
             Self::Stopped { source, .. } => source.code(),
@@ -102,7 +112,15 @@ impl ChangeError {
     /// Whether it is a refusal, as against a failure.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::NoDevice(_) | Self::Transient | Self::DiffersLive)
+        matches!(
+            self,
+            Self::Refused(_)
+                | Self::NoDevice(_)
+                | Self::Transient
+                | Self::DiffersLive
+                | Self::NotDefined(_)
+                | Self::Edited(_)
+        )
     }
 }
 

@@ -44,7 +44,6 @@ pub enum Controllers {
 }
 
 /// What is to go, and what it was found in.
-#[derive(Debug)]
 struct Doomed {
     /// The configuration, if something of it is to go.
     config: Option<Config>,
@@ -52,7 +51,6 @@ struct Doomed {
     live: Vec<String>,
 }
 
-#[derive(Debug)]
 struct Config {
     text: String,
     /// The text without the devices.
@@ -189,7 +187,7 @@ impl<'a> Removal<'a> {
         let uuid = &domain.uuid;
         for element in &doomed.live {
             match self.connection.detach(uuid, element, Scope::Live) {
-                Err(error) if !is_asked_already(&error) => return Err(error.into()),
+                Err(error) if !is_under_way(&error) => return Err(error.into()),
                 _ => done.push("the guest was asked to let go of the device".to_owned()),
             }
         }
@@ -268,7 +266,10 @@ fn controllers(before: &str, now: &Domain<'_>, name: &str) -> Vec<String> {
     texts.map(str::to_owned).collect()
 }
 
-/// Whether QEMU refuses because an earlier request is still under way.
-fn is_asked_already(error: &LibvirtError) -> bool {
-    matches!(error, LibvirtError::Failed { message, .. } if message.contains("in the process of unplug"))
+/// Whether QEMU refuses because an earlier request is still under way, or libvirt because that has ended by now.
+fn is_under_way(error: &LibvirtError) -> bool {
+    let LibvirtError::Failed { message, .. } = error else {
+        return false;
+    };
+    message.contains("in the process of unplug") || message.contains("device not found")
 }

@@ -79,9 +79,11 @@ impl Work for Remove<'_> {
         }
         Box::new(move |domain, _, row| match removal.remove(domain, live) {
             Ok(removed) => {
-                let row = Row::judged(connection.uri(), domain, &removed.now, "present")
-                    .done(Action::Remove, removed.backup.as_deref());
+                let row = Row::judged(connection.uri(), domain, &removed.now, "present");
                 let row = if removed.held { row.held() } else { row };
+                // That the guest was asked is nothing done.
+                let done = removed.backup.is_some() || !removed.held;
+                let row = if done { row.done(Action::Remove, removed.backup.as_deref()) } else { row };
                 row.with_controllers(removed.controllers)
             }
             Err(error) => row.not_changed(&error),
