@@ -55,13 +55,18 @@ impl ApplyOptions {
         } else {
             &[Column::Domain, Column::Uri, Column::State, Column::Action, Column::Address, Column::Reason]
         };
+        let means = if self.device.forbids_saving() {
+            format!("will have the device and can then do no {}", LOSSES.join(", "))
+        } else {
+            "will have the device; restoring one of them restores its region, too".to_owned()
+        };
         let round = Round {
             wish: Wish::Present,
             request: &request,
             live: self.live,
             to_do: "missing",
             columns,
-            means: &format!("will have the device and can then do no {}", LOSSES.join(", ")),
+            means: &means,
         };
         self.round.go(&round, &Apply { options: self, request: &request })
     }

@@ -247,8 +247,9 @@ impl Row {
             Column::Loses if self.loses.is_empty() => "-".to_owned(),
             Column::Loses => self.loses.join(", "),
             Column::Reason => {
-                let error = self.error.iter().map(Message::with_place);
-                let notices = self.notices.iter().map(Message::with_place);
+                // Places are in libvirt's XML, which nobody sees here: they are for programs.
+                let error = self.error.iter().map(|error| error.message.clone());
+                let notices = self.notices.iter().map(|notice| notice.message.clone());
                 let reason = (!self.reason.is_empty()).then(|| self.reason.clone());
                 error.chain(reason).chain(notices).collect::<Vec<_>>().join("; ")
             }
