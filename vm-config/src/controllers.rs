@@ -81,9 +81,11 @@ mod tests {
     const NIC: &str = "interface";
     const NOTHING: [u8; 0] = [];
 
-    /// A `q35` with `controllers`, each `(model, index, bus, slot, function)`, and `devices`, each
-    /// `(element, bus, slot, function)`.
-    fn domain(controllers: &[(&str, u8, u8, u8, u8)], devices: &[(&str, u8, u8, u8)]) -> String {
+    /// Model, index, bus, slot and function of a controller.
+    type Parts = (&'static str, u8, u8, u8, u8);
+
+    /// A `q35` with `controllers` and `devices`, each `(element, bus, slot, function)`.
+    fn domain(controllers: &[Parts], devices: &[(&str, u8, u8, u8)]) -> String {
         let address = |bus: u8, slot: u8, function: u8| {
             format!("<address type='pci' bus='{bus}' slot='{slot}' function='{function}'/>")
         };
@@ -115,7 +117,7 @@ mod tests {
     const OURS: &str = "shmem";
 
     /// What libvirt makes of a `q35` with a spare port: the bridge goes there, and there is another spare one.
-    fn with_a_spare_port() -> [Vec<(&'static str, u8, u8, u8, u8)>; 2] {
+    fn with_a_spare_port() -> [Vec<Parts>; 2] {
         let before = vec![(PORT, 1, 0, 1, 0), (PORT, 2, 0, 1, 1), (PORT, 3, 0, 1, 2)];
         let mut now = before.clone();
         now.extend([(PORT, 4, 0, 1, 3), (BRIDGE, 5, 3, 0, 0)]);

@@ -16,6 +16,7 @@ mod row;
 mod status;
 mod table;
 mod targets;
+mod together;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
