@@ -66,7 +66,7 @@ pub enum ChangeError {
     #[error("libvirt took the change and does not show it: look at virsh dumpxml; {}", backup_note(.0.as_ref()))]
     NotTaken(Option<PathBuf>),
     /// Some steps were done, and the next one failed.
-    #[error("{source}; before that, {done}: run it again to go on; {}", backup_note(.backup.as_ref()))]
+    #[error("{source}; before that, {done}; {}", way_back(.backup.as_ref()))]
     Stopped {
         /// What was done.
         done: String,
@@ -86,6 +86,13 @@ pub enum ChangeError {
 fn backup_note(backup: Option<&PathBuf>) -> String {
     backup.map_or("nothing else was touched".to_owned(), |path| {
         format!("ivring-vm-config rollback --from {path:?} takes it back")
+    })
+}
+
+/// What to do about a domain that is between two states, which is more than the device that differs.
+fn way_back(backup: Option<&PathBuf>) -> String {
+    backup.map_or("run it again".to_owned(), |path| {
+        format!("ivring-vm-config rollback --from {path:?} --discard-edits takes that back")
     })
 }
 
