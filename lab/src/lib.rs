@@ -50,7 +50,7 @@ pub use error::Error;
 pub use flood::{Flood, flood};
 pub use guest::{BOOT_LIMIT, Booting, Guest};
 pub use lab::{Lab, Plan};
-pub use libvirt::Embedded;
+pub use libvirt::{Embedded, PASSWORD, PrivateLibvirtd, StockHost};
 pub use packages::{Consent, Tools, prepare, prepare_libvirt};
 pub use prerequisites::{libvirt_or_skip, or_skip, tools_or_skip};
 pub use process::Process;
