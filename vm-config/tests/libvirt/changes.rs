@@ -17,7 +17,7 @@ fn edit_after_reading(fake: &Fake, times: usize) {
     let config = fake.path("domains").join(Fake::uuid(1)).join("config.xml");
     let edit = format!(
         "case \" $* \" in *' --security-info '*)
-    show \"$4\" config.xml
+    show \"$4\" config.xml cat
     if [ \"$count\" -le {times} ]; then
         sed -i \"s/<memory unit='KiB'>.*</<memory unit='KiB'>70000$count</\" '{}'
     fi

@@ -25,17 +25,17 @@ fail() {
     return 1
 }
 
-# Shows the file $2 of the domain $1.
+# Shows the file $2 of the domain $1 by a program, `cat` or `without_secrets`.
 show() {
     if [ -e "$folder/domains/$1/$2" ]; then
-        cat "$folder/domains/$1/$2" && echo
+        $3 "$folder/domains/$1/$2" && echo
     else
         fail "failed to get domain '$1'"
     fi
 }
 
-show_without_secrets() {
-    text=$(show "$@") && printf '%s\n' "$text" | sed "s/ passwd='[^']*'//"
+without_secrets() {
+    sed "s/ passwd='[^']*'//" "$1"
 }
 
 # The domains that have the file $1.
@@ -93,10 +93,10 @@ step() {
         "list --all --persistent --uuid") having config.xml ;;
         "list --all --with-managed-save --uuid") having saved.xml ;;
         "echo "*) printf %s "$2" ;;
-        "dumpxml --inactive --security-info "*) show "$4" config.xml ;;
-        "dumpxml --inactive "*) show_without_secrets "$3" config.xml ;;
-        "dumpxml "*) show_without_secrets "$2" live.xml ;;
-        "managedsave-dumpxml "*) show_without_secrets "$2" saved.xml ;;
+        "dumpxml --inactive --security-info "*) show "$4" config.xml cat ;;
+        "dumpxml --inactive "*) show "$3" config.xml without_secrets ;;
+        "dumpxml "*) show "$2" live.xml without_secrets ;;
+        "managedsave-dumpxml "*) show "$2" saved.xml without_secrets ;;
         "domxml-to-native "*) ;;
         "attach-device "* | "detach-device "* | "define "*)
             [ ! -e "$folder/ignores" ] || return 0
