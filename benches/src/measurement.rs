@@ -100,7 +100,10 @@ impl Sample {
 /// Carries out `job` as part of `round`.
 pub(crate) fn measure(job: &Job, round: usize) -> Result<Sample, Failure> {
     let watch = OtherWork::watch()?;
-    let outcome = run(job)?;
+    let outcome = run(job);
+    #[cfg(feature = "peers")]
+    crate::peers::iceoryx2::tidy(std::process::id());
+    let outcome = outcome?;
     let others = watch.stop()?;
     let probes_ns: Vec<f64> = [outcome.before, outcome.after].into_iter().flatten().collect();
     Ok(Sample {

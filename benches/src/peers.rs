@@ -2,11 +2,16 @@
 
 mod crossbeam;
 mod frames;
+#[cfg(feature = "peers")]
+pub(crate) mod iceoryx2;
+mod ideal;
 mod link;
 mod pipe;
 mod ring;
 mod rtrb_chunks;
 mod rtrb_values;
+#[cfg(feature = "peers")]
+mod shmem_ipc;
 mod twin;
 mod unix_socket;
 mod unix_stream;
@@ -35,6 +40,10 @@ pub enum Peer {
     Twin,
     /// The ring with a shared tail, published a batch at a time.
     TwinBatched,
+    /// The least that a ring can be, published and released with each message.
+    Ideal,
+    /// The least that a ring can be, published a batch at a time.
+    IdealBatched,
     /// rtrb with an item a message (threads).
     RtrbValues,
     /// rtrb with a chunk of bytes a message (threads).
@@ -43,6 +52,12 @@ pub enum Peer {
     RtrbChunksBatched,
     /// crossbeam-channel with an item a message, polled (threads).
     Crossbeam,
+    /// iceoryx2, publish and subscribe of slices.
+    #[cfg(feature = "peers")]
+    Iceoryx2,
+    /// shmem-ipc, a ring of bytes, polled.
+    #[cfg(feature = "peers")]
+    ShmemIpc,
     /// A UNIX stream socket, 64 KiB at a time.
     UnixStream,
     /// A UNIX datagram socket, a call a message, polled.
@@ -94,10 +109,16 @@ impl Peer {
             Self::Link => "ivring link, batched",
             Self::Twin => "head/tail twin, each message",
             Self::TwinBatched => "head/tail twin, batched",
+            Self::Ideal => "ideal ring, each message",
+            Self::IdealBatched => "ideal ring, batched",
             Self::RtrbValues => "rtrb, values (threads)",
             Self::RtrbChunks => "rtrb, chunks (threads)",
             Self::RtrbChunksBatched => "rtrb, chunks by hand (threads)",
             Self::Crossbeam => "crossbeam-channel (threads)",
+            #[cfg(feature = "peers")]
+            Self::Iceoryx2 => "iceoryx2",
+            #[cfg(feature = "peers")]
+            Self::ShmemIpc => "shmem-ipc, polled",
             Self::UnixStream => "unix stream, buffered",
             Self::UnixSocket => "unix datagram, polled",
             Self::UnixSocketBlocking => "unix datagram, blocking",
@@ -114,9 +135,11 @@ impl Peer {
     pub fn takes(self, test: Test) -> bool {
         match self {
             // What is batched waits for company; a single message is a batch of one, and the same.
-            Self::RingBatched | Self::TwinBatched | Self::RtrbChunksBatched | Self::UnixStream => {
-                matches!(test, Test::OneWay { .. })
-            }
+            Self::RingBatched
+            | Self::TwinBatched
+            | Self::IdealBatched
+            | Self::RtrbChunksBatched
+            | Self::UnixStream => matches!(test, Test::OneWay { .. }),
             Self::CopyNear | Self::CopyFar => matches!(test, Test::OneWay { .. }),
             // It waits for every message there, and for none here.
             Self::UnixSocketBlocking => matches!(test, Test::RoundTrip { .. }),
@@ -149,10 +172,16 @@ impl Peer {
             Self::Link => seat.apart::<link::Linked>(),
             Self::Twin => seat.apart::<twin::Twin<false>>(),
             Self::TwinBatched => seat.apart::<twin::Twin<true>>(),
+            Self::Ideal => seat.apart::<ideal::Ideal<false>>(),
+            Self::IdealBatched => seat.apart::<ideal::Ideal<true>>(),
             Self::RtrbValues => by_length!(length, N => seat.together::<rtrb_values::Values<N>>()),
             Self::RtrbChunks => seat.together::<rtrb_chunks::Chunks<false>>(),
             Self::RtrbChunksBatched => seat.together::<rtrb_chunks::Chunks<true>>(),
             Self::Crossbeam => by_length!(length, N => seat.together::<crossbeam::Channel<N>>()),
+            #[cfg(feature = "peers")]
+            Self::Iceoryx2 => seat.apart::<iceoryx2::Services>(),
+            #[cfg(feature = "peers")]
+            Self::ShmemIpc => seat.apart::<shmem_ipc::SharedRing>(),
             Self::UnixStream => seat.apart::<unix_stream::BufferedStream>(),
             Self::UnixSocket => seat.apart::<unix_socket::Datagrams<false>>(),
             Self::UnixSocketBlocking => seat.apart::<unix_socket::Datagrams<true>>(),
@@ -175,26 +204,24 @@ mod tests {
     };
 
     /// Both sides of a job, as threads where they would be processes.
-    fn run(job: &Job) -> Outcome {
+    fn run(job: &Job) -> Result<Outcome, Failure> {
+        let peer = job.peer;
+        let (one, other) = if peer.is_apart() {
+            let (one, other) = Cord::pair()?;
+            (Some(one), Some(other))
+        } else {
+            (None, None)
+        };
+        let partner = other.map(|other| Seat::new(job.clone(), Side::Partner, Some(other)));
+        let driver = Seat::new(job.clone(), Side::Driver, one);
         thread::scope(|scope| {
-            let peer = job.peer;
-            let (one, other) = if peer.is_apart() {
-                let (one, other) = Cord::pair().unwrap();
-                (Some(one), Some(other))
-            } else {
-                (None, None)
-            };
-            let partner = other.map(|other| {
-                let seat = Seat::new(job.clone(), Side::Partner, Some(other));
-                scope.spawn(move || peer.run(&seat).map(drop))
-            });
-            let driver = Seat::new(job.clone(), Side::Driver, one);
+            let partner = partner.map(|seat| scope.spawn(move || peer.run(&seat).map(drop)));
             // A thread of its own: it is pinned.
             let driver = scope.spawn(move || peer.run(&driver));
             if let Some(partner) = partner {
-                partner.join().unwrap().unwrap();
+                partner.join().unwrap()?;
             }
-            driver.join().unwrap().unwrap().expect("the driver has an outcome")
+            Ok(driver.join().unwrap()?.expect("the driver has an outcome"))
         })
     }
 
@@ -208,6 +235,9 @@ mod tests {
             for peer in Peer::all().iter().copied().filter(|peer| peer.takes(test)) {
                 let job = Job { peer, test, warm_up_us: 500, measured_us: 1000, processors };
                 let outcome = run(&job);
+                #[cfg(feature = "peers")]
+                iceoryx2::tidy(std::os::unix::process::parent_id());
+                let outcome = outcome.unwrap_or_else(|error| panic!("{job:?}: {error}"));
                 assert_eq!(outcome.before.is_some(), !matches!(peer, Peer::CopyNear | Peer::CopyFar));
                 let carried = match outcome.figure {
                     Figure::OneWay { ns, .. } => ns > 0.0,
