@@ -5,4 +5,6 @@ mod driver;
 mod live;
 mod machine;
 mod placement;
+mod remove;
+mod rollback;
 mod standing;

@@ -101,6 +101,7 @@ impl RollbackOptions {
                 }
             }
         }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok((all, worst))
     }
 
