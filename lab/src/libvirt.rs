@@ -6,4 +6,4 @@ mod stock_host;
 
 pub use embedded::Embedded;
 pub use private::PrivateLibvirtd;
-pub use stock_host::{PASSWORD, StockHost};
+pub use stock_host::{Image, PASSWORD, StockHost};

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ivring_lab::{
-    Artifacts, Error, PASSWORD, StockHost, build_vm_config, libvirt_or_skip, or_skip, tools_or_skip,
+    Artifacts, Error, Image, PASSWORD, StockHost, build_vm_config, libvirt_or_skip, or_skip, tools_or_skip,
 };
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ fn every_domain_gets_the_device_and_gives_it_back() -> Result<(), Error> {
     let Some(tools) = tools_or_skip(TEST) else { return Ok(()) };
     let Some(()) = libvirt_or_skip(TEST) else { return Ok(()) };
     let artifacts = Artifacts::build()?;
-    let host = StockHost::set_up(&tools, &[&artifacts.agent], "guest_agent=\"run\"");
+    let host = StockHost::set_up(&tools, Image::WithAgent(&artifacts.agent));
     let Some(host) = or_skip(TEST, host) else { return Ok(()) };
     for program in [&artifacts.ivringd, &artifacts.ivring, &build_vm_config()?] {
         host.libvirtd.bring(program)?;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::PrivateLibvirtd;
-use crate::{Error, Tools, initramfs};
+use crate::guest_agent::guest_agent;
+use crate::{Consent, Error, Tools, initramfs};
 
 /// Where the domains' kernel and file system are, as libvirt's images are.
 const IMAGES: &str = "/var/lib/libvirt/images";
@@ -51,6 +52,15 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
+/// What is in the guests.
+#[derive(Debug, Clone, Copy)]
+pub enum Image<'a> {
+    /// The agent, which their init script starts.
+    WithAgent(&'a Path),
+    /// QEMU's guest agent, and an init that `ivring-agent install` knows.
+    WithGuestAgent,
+}
+
 /// The password in the XML of the third domain.
 pub const PASSWORD: &str = "s3cret";
 
@@ -66,16 +76,25 @@ impl StockHost {
     /// The names of the domains.
     pub const DOMAINS: [&str; 3] = [KINDS[0].name, KINDS[1].name, KINDS[2].name];
 
-    /// Sets it up. In each guest are `programs`, in `/bin`, the agent first of all; `append` goes to the command line of
-    /// its kernel, for the init script.
+    /// Sets it up; nothing is started.
     ///
     /// # Errors
     ///
-    /// As [`PrivateLibvirtd::start`]; [`Error::Failed`] if libvirt refuses a domain.
-    pub fn set_up(tools: &Tools, programs: &[&Path], append: &str) -> Result<Self, Error> {
+    /// As [`PrivateLibvirtd::start`]; [`Error::Refused`] if an image cannot be made of what is here, [`Error::Failed`] if
+    /// libvirt refuses a domain.
+    pub fn set_up(tools: &Tools, image: Image) -> Result<Self, Error> {
+        let (initramfs, append) = match image {
+            Image::WithAgent(agent) => {
+                (initramfs::build(&tools.busybox, &[agent], &[])?, "guest_agent=\"run\"")
+            }
+            Image::WithGuestAgent => {
+                let files = guest_agent(&tools.kernel, Consent::new(false).without_asking())?;
+                (initramfs::build(&tools.busybox, &[], &files)?, "guest_init=busybox guest_qga=on")
+            }
+        };
         let libvirtd = PrivateLibvirtd::start()?;
         libvirtd.copy(&tools.kernel, &format!("{IMAGES}/kernel"))?;
-        libvirtd.write(&format!("{IMAGES}/initramfs"), &initramfs::build(&tools.busybox, programs)?)?;
+        libvirtd.write(&format!("{IMAGES}/initramfs"), &initramfs)?;
         for kind in &KINDS {
             libvirtd.virsh(&["define", "/dev/stdin"], kind.xml(append).as_bytes())?;
         }
@@ -126,6 +145,7 @@ impl Kind {
   <devices>
     <serial type='file'><source path='/var/log/{name}-console.log'/></serial>
     <serial type='null'/>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
     <memballoon model='none'/>
     {devices}
   </devices>
