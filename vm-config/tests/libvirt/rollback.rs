@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::fake::{DEVICE, Done, Fake};
+use super::fake::{DENIED, DEVICE, Done, Fake};
 
 /// A libvirt whose domains `vm1`... `vm3` got the device, and the folder of that run.
 fn applied() -> (Fake, String) {
@@ -141,4 +141,26 @@ fn a_domain_that_runs_otherwise_is_pending() {
         [["pending", "restored"], ["ok", "restored"], ["pending", "restored"]],
         "{done:?}"
     );
+}
+
+#[test]
+fn a_domain_that_runs_with_edits_that_were_taken_back_is_pending() {
+    let (fake, run) = applied();
+    let edited = fake.config(2).replace("65536", "70000");
+    fake.write(2, "config.xml", &edited);
+    // The device it has not got yet either, so that alone would leave nothing to wait for.
+    fake.write(2, "live.xml", &Fake::xml(2, "vm2", "").replace("65536", "70000"));
+    let done = fake.run("rollback", &["--from", &run, "--discard-edits"]).is(6);
+    assert_eq!(states(&done), [["ok", "restored"], ["pending", "restored"], ["ok", "restored"]], "{done:?}");
+}
+
+#[test]
+fn a_domain_that_may_be_at_a_libvirt_that_does_not_answer_is_not_said_to_be_gone() {
+    let (fake, run) = applied();
+    let silent = Fake::new();
+    silent.hook("list", DENIED);
+    fs::remove_dir_all(fake.path("domains").join(Fake::uuid(1))).unwrap();
+    let done = fake.run("rollback", &["--from", &run, "-c", &silent.uri()]).is(5);
+    assert_eq!(states(&done).len(), 2, "{done:?}");
+    assert!(!done.out.contains("virsh define"), "{done:?}");
 }

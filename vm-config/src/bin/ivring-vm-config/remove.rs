@@ -25,8 +25,9 @@ go of it with --live.
 
 The configuration of each domain is kept before it changes, readable by its owner only: see rollback --help.
 
-Exit codes: 0 done or nothing to do, 1 --dry-run found something to do, 2 usage, 3 some domain was refused, 4 no such
-domain, 5 libvirt failed, 6 done, and some domain runs with it still. The highest counts; the other domains are done.";
+Exit codes: 0 done or nothing to do, 1 --dry-run found something to do or the answer was no, 2 usage, 3 some domain was
+refused, 4 no such domain, 5 libvirt failed, 6 done, and some domain runs with it still. The highest counts; the other
+domains are done.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

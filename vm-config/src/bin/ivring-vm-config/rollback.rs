@@ -8,7 +8,7 @@ use ivring_vm_config::libvirt::{Backups, ChangeError, Listed, Rollback, Saved, S
 
 use crate::backup_options::{self, BackupOptions};
 use crate::options::WhichOptions;
-use crate::question::{agreed, domains};
+use crate::question::{agreed, can_be_asked, domains};
 use crate::row::{Column, Row};
 use crate::table::Table;
 use crate::targets::{ConnectOptions, Place};
@@ -26,8 +26,9 @@ one it has now is kept first, in a folder of its own, so a rollback can be rolle
 A domain that somebody has edited since is left alone, unless --discard-edits is given. What the device brought along is no
 edit. A running domain is as before with its next start (a reboot is not enough).
 
-Exit codes: 0 done or nothing to do, 1 --dry-run found something to do, 2 usage, 3 some domain was refused, 4 a file is no
-backup, 5 libvirt failed, 6 done, and some domain runs otherwise still. The highest counts; the other domains are done.";
+Exit codes: 0 done or nothing to do, 1 --dry-run found something to do or the answer was no, 2 usage, 3 some domain was
+refused, 4 a file is no backup, 5 libvirt failed, 6 done, and some domain runs otherwise still. The highest counts; the other
+domains are done.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -72,7 +73,7 @@ impl RollbackOptions {
         let found: Vec<Found<'_>> = saved.iter().map(|saved| find(saved, &places)).collect();
         // What is not found may be at the libvirt that did not answer.
         let found: Vec<Found<'_>> = found.into_iter().filter(|it| it.at.is_some() || failed == 0).collect();
-        if !self.dry_run && !self.yes && !self.agreed(&found, &request)? {
+        if !self.dry_run && !self.yes && can_be_asked() && !self.agreed(&found, &request)? {
             return Ok(exit::NEGATIVE);
         }
         let columns = [Column::Domain, Column::Uri, Column::State, Column::Action, Column::Reason];
@@ -105,7 +106,7 @@ impl RollbackOptions {
         Ok((all, worst))
     }
 
-    /// Asks on a terminal before anything is changed.
+    /// Asks before anything is changed.
     fn agreed(&self, found: &[Found<'_>], request: &Request) -> Result<bool, Failure> {
         let differs = |found: &&Found<'_>| {
             found.at.is_some_and(|(place, domain)| {

@@ -6,7 +6,7 @@ use ivring_vm_config::{Action, Request};
 
 use crate::backup_options::{self, BackupOptions};
 use crate::judged::{Judged, judged};
-use crate::question::{agreed, domains};
+use crate::question::{agreed, can_be_asked, domains};
 use crate::row::{Column, Row};
 use crate::table::Table;
 use crate::targets::Targets;
@@ -74,7 +74,7 @@ impl RoundOptions {
         };
         let mut left = self.limit.unwrap_or(usize::MAX);
         let affected = known.iter().flatten().filter(acts_on).count().min(left);
-        let asks = self.targets.all() && !self.dry_run && !self.yes && affected > 0;
+        let asks = self.targets.all() && !self.dry_run && !self.yes && affected > 0 && can_be_asked();
         if asks && !agreed(&format!("{} {}", domains(affected), round.means))? {
             return Ok(exit::NEGATIVE);
         }
