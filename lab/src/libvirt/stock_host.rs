@@ -98,7 +98,13 @@ impl StockHost {
         for kind in &KINDS {
             libvirtd.virsh(&["define", "/dev/stdin"], kind.xml(append).as_bytes())?;
         }
-        Ok(Self { libvirtd })
+        let host = Self { libvirtd };
+        for domain in Self::DOMAINS {
+            // What libvirt added to a new domain it puts into its own order when it reads it again: at the next start of
+            // the domain, or of libvirt itself. These are no new domains.
+            host.libvirtd.virsh(&["define", "/dev/stdin"], host.xml(domain)?.as_bytes())?;
+        }
+        Ok(host)
     }
 
     /// What libvirt keeps of a domain, with its secrets.
