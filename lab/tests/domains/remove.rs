@@ -1,6 +1,10 @@
 //! `remove`: domains are as they were before `apply`, byte by byte.
 
 use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ivring_lab::tools_or_skip;
 
 use crate::machine::{Place, domain};
 
@@ -70,6 +74,41 @@ fn controllers_that_others_use_by_now_stay() {
     let on_the_bridge = format!("bus='0x{bus}' slot='0x02'");
     assert!(now.contains("model='pcie-to-pci-bridge'") && now.contains(&on_the_bridge), "{now}");
     assert_eq!(place.configured("q35", "fg_i3"), "none");
+}
+
+/// How long a kernel may take to boot, on a machine that is busy with other things, too.
+const BOOT_LIMIT: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_guest_that_lets_go() {
+    let test = "a_guest_that_lets_go";
+    let Some(tools) = tools_or_skip(test) else { return };
+    let Some(place) = Place::new(test) else { return };
+    let region = place.region();
+    let kernel = place.libvirt.bring(&tools.kernel).expect("it can be copied");
+    let console = place.libvirt.folder().join("home/console");
+    // A kernel that waits for its root device is system enough to eject a device.
+    let os = format!(
+        "<kernel>{}</kernel><cmdline>console=ttyS0 no_timer_check root=/dev/none rootwait</cmdline></os>",
+        kernel.display()
+    );
+    let serial = format!("    <serial type='file'><source path='{}'/></serial>\n", console.display());
+    let xml = domain("pc", "pc", &serial).replace("</os>", &os).replace("'MiB'>64<", "'MiB'>256<");
+    place.define(&[xml]);
+    let before = place.libvirt.config("pc").expect("it is there");
+    place.start(&["pc"]);
+    let deadline = Instant::now() + BOOT_LIMIT;
+    let said = || String::from_utf8_lossy(&fs::read(&console).unwrap_or_default()).into_owned();
+    while !said().contains("Waiting for root device") {
+        assert!(Instant::now() < deadline, "it does not boot: {}", said());
+        thread::sleep(Duration::from_millis(100));
+    }
+    let name = ["pc", "--name", &region];
+    place.exits(0, &[&["apply", "--live", "--size", "1M"][..], &name].concat());
+    let rows = place.rows(0, &[&["remove", "--live", "--timeout", "60"][..], &name].concat());
+    assert_eq!((rows.texts("state"), rows.texts("action")), (vec!["ok"], vec!["remove"]));
+    assert_eq!(place.running("pc", &region), "none");
+    assert_eq!(place.libvirt.config("pc").expect("it is there"), before);
 }
 
 #[test]
