@@ -7,6 +7,7 @@ mod changes;
 mod connections;
 mod fake;
 mod names;
+mod question;
 mod remove;
 mod rollback;
 mod secrets;
