@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Backups, ChangeError, Connection, Judgement, LibvirtError, Listed, Scope, Standing, Wish};
-use crate::{Action, Domain, Existing, Plan, Request, added_controllers};
+use crate::{Action, Domain, Existing, Plan, Request, added_controllers, edits_since};
 
 /// How often a running domain is looked at while its guest is to let go of the device.
 const POLL: Duration = Duration::from_millis(250);
@@ -53,6 +53,8 @@ struct Doomed {
 
 struct Config {
     text: String,
+    /// The name of the region.
+    region: String,
     /// The text without the devices.
     without: String,
     /// The elements of the devices.
@@ -153,14 +155,15 @@ impl<'a> Removal<'a> {
         if own.is_empty() {
             return Ok(None);
         }
+        let region = plan.device().region.name().to_owned();
         let controllers = if own.iter().all(|shmem| shmem.address().is_none_or(|it| it.bus() == 0)) {
             // For a device on bus 0 libvirt adds none.
             Some(Vec::new())
         } else {
-            self.before(uuid).map(|before| controllers(&before, &domain, plan.device().region.name()))
+            self.before(uuid).map(|before| controllers(&before, &domain, &region))
         };
         let (without, devices) = (plan.carry_out(&domain), elements(&domain, &own));
-        Ok(Some(Config { without, devices, controllers, text }))
+        Ok(Some(Config { region, without, devices, controllers, text }))
     }
 
     /// The devices of `domain` that are to go.
@@ -218,7 +221,9 @@ impl<'a> Removal<'a> {
             return Ok(true);
         }
         // libvirt takes a controller from a configuration without asking who sits on it.
-        if self.connection.secure_config(uuid)? != config.without {
+        let now = self.connection.secure_config(uuid)?;
+        let (expected, now) = (Domain::read(config.without.as_bytes())?, Domain::read(now.as_bytes())?);
+        if !edits_since(&expected, &now, &config.region).is_empty() {
             return Ok(false);
         }
         for element in controllers {
