@@ -72,6 +72,9 @@ pub struct Options {
 ///
 /// See [`Failure`]: where one measurement fails, the comparison does.
 pub fn compare(options: &Options, mut progress: impl FnMut(&str)) -> Result<Report, Failure> {
+    if let Some(peer) = options.peers.iter().find(|peer| !peer.is_built()) {
+        return Err(Failure::NotBuilt(peer.label()));
+    }
     let processors = options.processors.map_or_else(first_two, allowed)?;
     let (warm_up_us, measured_us) = options.extent.lengths_us();
     let wanted = options.rounds.unwrap_or_else(|| options.extent.rounds());

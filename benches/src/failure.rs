@@ -8,6 +8,19 @@ pub enum Failure {
     /// The machine cannot run this.
     #[error("two processors are needed, this process may use {0}: allow it another one")]
     Processors(usize),
+    /// A peer was chosen that this program was built without.
+    #[error(
+        "{0} is not in this build: add --features peers to the long form of the command (iceoryx2 needs libclang)"
+    )]
+    NotBuilt(&'static str),
+    /// A report that was to be read is none.
+    #[error("{file} is no report of this program: {error}")]
+    Report {
+        /// Its path.
+        file: String,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
     /// Processors were chosen that cannot be used.
     #[error("processors {processors:?} cannot be used: choose two of {usable:?}")]
     Chosen {
@@ -59,7 +72,8 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Chosen { .. } => 2,
-            Self::Processors(_) => 3,
+            Self::Processors(_) | Self::NotBuilt(_) => 3,
+            Self::Report { .. } => 4,
             _ => 5,
         }
     }

@@ -18,7 +18,9 @@
 //! | `peer`, `peers` | what a peer does, and one file for each of them |
 //! | `region` | shared memory of two workers |
 //! | `statistics` | medians |
-//! | `report`, `table`, `system` | what comes out: JSON, tables, and the machine they were made on |
+//! | `report`, `system` | [`Report`]: what comes out, and the machine it was made on |
+//! | `table`, `plot`, `page` | the report for a terminal, and [`write_page`] for docs/ |
+//! | `targets` | [`targets()`]: what ivring must reach, and whether it did |
 
 mod bounce;
 mod compare;
@@ -28,10 +30,12 @@ mod failure;
 mod measurement;
 mod messages;
 mod other_work;
+mod page;
 mod patience;
 mod peer;
 mod peers;
 mod placement;
+mod plot;
 mod region;
 mod report;
 mod round_trip;
@@ -39,6 +43,7 @@ mod schedule;
 mod statistics;
 mod system;
 mod table;
+mod targets;
 mod threads;
 mod throughput;
 mod worker;
@@ -46,8 +51,9 @@ mod worker;
 pub use compare::{Extent, Options, compare};
 pub use failure::Failure;
 pub use measurement::{Job, Test};
+pub use page::write as write_page;
 pub use peers::Peer;
 pub use report::Report;
-pub use table::tables;
+pub use targets::{Row, targets, verdict};
 pub use threads::{CAPACITY, WINDOW, one_way};
 pub use worker::work;

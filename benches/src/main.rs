@@ -1,12 +1,17 @@
 //! `ivring-compare`: ivring beside what somebody would use instead, on this machine, in one run.
 
 use std::{
+    fs,
     io::{self, ErrorKind, Write},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Parser, ValueEnum};
-use ivring_benches::{Extent, Failure, Options, Peer, compare, tables, work};
+use ivring_benches::{
+    Extent, Failure, Options, Peer, Report, Row, compare, targets, verdict, work, write_page,
+};
+use serde::Serialize;
 
 /// Measures ivring and its peers between two cores of this machine
 #[derive(Debug, Parser)]
@@ -24,6 +29,15 @@ struct Cli {
     /// The two processors to use instead of the first two
     #[arg(long, value_name = "A,B", value_delimiter = ',', num_args = 2)]
     processors: Vec<usize>,
+    /// Say which targets are reached; exit with 1 if one is not
+    #[arg(long)]
+    check: bool,
+    /// Write docs/benchmarks.md and its pictures from this run
+    #[arg(long)]
+    write: bool,
+    /// Measure nothing, but take a report that was printed with --json
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "rounds", "peer", "processors"])]
+    from: Option<PathBuf>,
     /// Print every sample and median as JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -38,20 +52,28 @@ Examples:
   cargo compare                                     everybody, in less than ten minutes
   cargo compare --quick --peer ring --peer pipe     only these two
   cargo compare --json > report.json                every sample
+  cargo compare --check                             are the targets reached?
+  cargo compare --write                             write docs/benchmarks.md
+  cargo compare --from report.json --check          the same of a run that was kept
   cargo run --release -p ivring-benches --bin ivring-compare -- --quick     the long form
 
 Close what else uses the processor: measurements that were disturbed are repeated, then marked with a star.
 
-Exit codes: 0 done, 2 usage, 3 fewer than two processors, 5 a measurement failed";
+With iceoryx2 and shmem-ipc, which takes libclang to build:
+  cargo run --release -p ivring-benches --features peers --bin ivring-compare --
+
+Exit codes: 0 done, 1 a target was not reached (--check), 2 usage, 3 fewer than two processors or a peer that is not
+built, 4 a file that is no report, 5 a measurement or a file failed";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.worker {
-        Some(orders) => work(orders),
+        Some(orders) => work(orders).map(|()| true),
         None => run(&cli),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(error.exit_code())
@@ -59,21 +81,44 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<(), Failure> {
+/// Says whether all that was asked for is so.
+fn run(cli: &Cli) -> Result<bool, Failure> {
+    let report = match &cli.from {
+        Some(file) => read(file)?,
+        None => measure(cli)?,
+    };
+    if cli.write {
+        write_page(&report, &Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs"))?;
+    }
+    let rows = targets(&report);
+    let text = match (cli.json, cli.check) {
+        (true, true) => json(&rows)?,
+        (true, false) => json(&report)?,
+        (false, true) => format!("{report}\n\n{}", verdict(&rows)),
+        (false, false) => report.to_string(),
+    };
+    match writeln!(io::stdout(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Io("standard output", error)),
+        _ => Ok(!cli.check || !rows.is_empty() && rows.iter().all(Row::holds)),
+    }
+}
+
+fn measure(cli: &Cli) -> Result<Report, Failure> {
+    let all = || Peer::value_variants().iter().copied().filter(|peer| peer.is_built()).collect();
     let options = Options {
         extent: if cli.quick { Extent::Quick } else { Extent::Full },
         rounds: cli.rounds,
-        peers: if cli.peer.is_empty() { Peer::value_variants().to_vec() } else { cli.peer.clone() },
+        peers: if cli.peer.is_empty() { all() } else { cli.peer.clone() },
         processors: cli.processors.first_chunk().copied(),
     };
-    let report = compare(&options, |part| eprintln!("{part}"))?;
-    let text = if cli.json {
-        serde_json::to_string_pretty(&report).map_err(|error| Failure::Io("the report", error.into()))?
-    } else {
-        tables(&report)
-    };
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Io("standard output", error)),
-        _ => Ok(()),
-    }
+    compare(&options, |part| eprintln!("{part}"))
+}
+
+fn read(file: &Path) -> Result<Report, Failure> {
+    let text = fs::read(file).map_err(|error| Failure::Io("the report", error))?;
+    serde_json::from_slice(&text).map_err(|error| Failure::Report { file: file.display().to_string(), error })
+}
+
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map_err(|error| Failure::Io("the report", error.into()))
 }

@@ -52,11 +52,9 @@ pub enum Peer {
     RtrbChunksBatched,
     /// crossbeam-channel with an item a message, polled (threads).
     Crossbeam,
-    /// iceoryx2, publish and subscribe of slices.
-    #[cfg(feature = "peers")]
+    /// iceoryx2, publish and subscribe of slices (with the feature `peers`).
     Iceoryx2,
-    /// shmem-ipc, a ring of bytes, polled.
-    #[cfg(feature = "peers")]
+    /// shmem-ipc, a ring of bytes, polled (with the feature `peers`).
     ShmemIpc,
     /// A UNIX stream socket, 64 KiB at a time.
     UnixStream,
@@ -115,9 +113,7 @@ impl Peer {
             Self::RtrbChunks => "rtrb, chunks (threads)",
             Self::RtrbChunksBatched => "rtrb, chunks by hand (threads)",
             Self::Crossbeam => "crossbeam-channel (threads)",
-            #[cfg(feature = "peers")]
             Self::Iceoryx2 => "iceoryx2",
-            #[cfg(feature = "peers")]
             Self::ShmemIpc => "shmem-ipc, polled",
             Self::UnixStream => "unix stream, buffered",
             Self::UnixSocket => "unix datagram, polled",
@@ -128,6 +124,18 @@ impl Peer {
             Self::CopyNear => "limit: copy within L2",
             Self::CopyFar => "limit: copy within L3",
         }
+    }
+
+    /// Whether this program was built with it.
+    #[must_use]
+    pub fn is_built(self) -> bool {
+        cfg!(feature = "peers") || !matches!(self, Self::Iceoryx2 | Self::ShmemIpc)
+    }
+
+    /// Whether it is no peer, but what none of them can pass.
+    #[must_use]
+    pub fn is_limit(self) -> bool {
+        matches!(self, Self::OneLine | Self::TwoLines | Self::CopyNear | Self::CopyFar)
     }
 
     /// Whether its figure in this test means something.
@@ -150,7 +158,6 @@ impl Peer {
     }
 
     /// Whether its sides are two processes. Else one process does it all.
-    #[must_use]
     pub(crate) fn is_apart(self) -> bool {
         !matches!(
             self,
@@ -182,6 +189,8 @@ impl Peer {
             Self::Iceoryx2 => seat.apart::<iceoryx2::Services>(),
             #[cfg(feature = "peers")]
             Self::ShmemIpc => seat.apart::<shmem_ipc::SharedRing>(),
+            #[cfg(not(feature = "peers"))]
+            Self::Iceoryx2 | Self::ShmemIpc => Err(Failure::NotBuilt(self.label())),
             Self::UnixStream => seat.apart::<unix_stream::BufferedStream>(),
             Self::UnixSocket => seat.apart::<unix_socket::Datagrams<false>>(),
             Self::UnixSocketBlocking => seat.apart::<unix_socket::Datagrams<true>>(),
@@ -232,7 +241,7 @@ mod tests {
             [0, 0]
         });
         for test in tests() {
-            for peer in Peer::all().iter().copied().filter(|peer| peer.takes(test)) {
+            for peer in Peer::all().iter().copied().filter(|peer| peer.is_built() && peer.takes(test)) {
                 let job = Job { peer, test, warm_up_us: 500, measured_us: 1000, processors };
                 let outcome = run(&job);
                 #[cfg(feature = "peers")]
