@@ -29,7 +29,11 @@ fn five_commands_attach_three_guests() -> Result<(), Error> {
     // The guide says: where the agent is.
     libvirtd.copy(&artifacts.agent, "/run/ivring-agent")?;
 
-    let commands = script(GUIDE, "--all");
+    let preview = libvirtd.run("ivring-vm-config", &["apply", "--all", "--dry-run"], b"")?;
+    let preview = String::from_utf8_lossy(&preview.stdout).into_owned();
+    assert!(GUIDE.contains(&format!("```text\n{preview}```")), "the guide shows another table than\n{preview}");
+
+    let commands = script(GUIDE, "ivringd");
     assert_eq!(commands.lines().count(), 5, "{commands}");
     let output = libvirtd.run("sh", &["-exc", &format!("cd /run\n{commands}")], b"")?;
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
