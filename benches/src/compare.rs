@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::thread::{CpuSet, sched_getaffinity};
-
 use crate::{
     failure::Failure,
     measurement::{Job, Sample, Test, measure},
     peers::Peer,
+    processors::{chosen, first_two},
     report::Report,
     schedule::{tests, turns},
     system::System,
@@ -59,7 +58,7 @@ pub struct Options {
     pub rounds: Option<usize>,
     /// Who takes part.
     pub peers: Vec<Peer>,
-    /// The processors to use; where nothing is said, the first two that this process may use.
+    /// The processors to use; where nothing is said, the first two cores that this process may use.
     pub processors: Option<[usize; 2]>,
 }
 
@@ -75,7 +74,7 @@ pub fn compare(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
     if let Some(peer) = options.peers.iter().find(|peer| !peer.is_built()) {
         return Err(Failure::NotBuilt(peer.label()));
     }
-    let processors = options.processors.map_or_else(first_two, allowed)?;
+    let processors = options.processors.map_or_else(first_two, chosen)?;
     let (warm_up_us, measured_us) = options.extent.lengths_us();
     let wanted = options.rounds.unwrap_or_else(|| options.extent.rounds());
     let begun = Instant::now();
@@ -116,28 +115,4 @@ fn name(test: Test) -> String {
         Test::OneWay { length } => format!("{length} bytes one way"),
         Test::RoundTrip { length } => format!("{length} bytes there and back"),
     }
-}
-
-/// The first two processors that this process may use.
-pub(crate) fn first_two() -> Result<[usize; 2], Failure> {
-    let mut numbers = usable()?;
-    match (numbers.next(), numbers.next()) {
-        (Some(one), Some(other)) => Ok([one, other]),
-        (one, _) => Err(Failure::Processors(usize::from(one.is_some()))),
-    }
-}
-
-/// Two processors that somebody chose, if they are two and usable.
-fn allowed(processors: [usize; 2]) -> Result<[usize; 2], Failure> {
-    let usable: Vec<usize> = usable()?.collect();
-    let [one, other] = processors;
-    if one == other || !processors.iter().all(|number| usable.contains(number)) {
-        return Err(Failure::Chosen { processors, usable });
-    }
-    Ok(processors)
-}
-
-fn usable() -> Result<impl Iterator<Item = usize>, Failure> {
-    let allowed = sched_getaffinity(None)?;
-    Ok((0..CpuSet::MAX_CPU).filter(move |number| allowed.is_set(*number)))
 }

@@ -12,6 +12,7 @@
 //! | `throughput`, `round_trip`, `copying` | what is measured, once there is a connection |
 //! | `messages` | ready messages, and the check of every one that arrives |
 //! | `bounce` | a raw line between two cores: the floor of a round trip, and the probe of the placement |
+//! | `processors` | which two are used |
 //! | `placement` | how far apart the two cores are now |
 //! | `other_work` | processor time of everybody else |
 //! | `patience` | waiting by spinning, not for ever |
@@ -36,6 +37,7 @@ mod peer;
 mod peers;
 mod placement;
 mod plot;
+mod processors;
 mod region;
 mod report;
 mod round_trip;

@@ -99,7 +99,7 @@ fn page(report: &Report, pictures: &str) -> String {
     let none = |rows: String| if rows.is_empty() { "None.\n".to_owned() } else { HEAD.to_owned() + &rows };
     format!(
         "# Benchmarks\n\n<!-- Written by `cargo compare --write` from a real run. Do not edit. -->\n\n{METHOD}\n\
-         ## The machine\n\n| what | |\n| --- | --- |\n| processor | {} |\n| processors used | {} and {} of {} |\n\
+         ## The machine\n\n| what | |\n| --- | --- |\n| processor | {} |\n| processors used | {} and {} of {}{} |\n\
          | virtual machine | {} |\n| kernel | {} |\n| shared memory | {} |\n| commit | {} |\n\
          | rounds | {} of {} ms a measurement, {} repeated |\n\n\
          ## Results\n\n{pictures}{tables}{NOTE_HEAD}{}\n\n\
@@ -108,6 +108,7 @@ fn page(report: &Report, pictures: &str) -> String {
         system.used[0],
         system.used[1],
         system.processors,
+        if system.one_core { ", threads of one core" } else { "" },
         if system.virtual_machine { "yes" } else { "no" },
         system.kernel,
         system.memory,

@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        compare::first_two, cord::Cord, measurement::Job, peer::Side, schedule::tests, worker::Figure,
+        cord::Cord, measurement::Job, peer::Side, processors::first_two, schedule::tests, worker::Figure,
     };
 
     /// Both sides of a job, as threads where they would be processes.

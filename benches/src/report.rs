@@ -79,6 +79,9 @@ impl fmt::Display for Report {
         let commit = self.system.commit.as_deref().unwrap_or("unknown");
         writeln!(to, "{processor}, kernel {kernel}{guest}, processors {one} and {other} of {processors}")?;
         writeln!(to, "memory {memory}, commit {commit}, {} rounds of {} ms", self.rounds, self.measured_ms)?;
+        if self.system.one_core {
+            writeln!(to, "The two processors are threads of one core, and share all of its caches.")?;
+        }
         if !self.system.optimised {
             writeln!(to, "This is a debug build: its figures mean nothing. Build it with --release.")?;
         }

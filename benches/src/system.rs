@@ -4,6 +4,8 @@ use std::{fs, path::Path, process::Command};
 
 use serde::{Deserialize, Serialize};
 
+use crate::processors::share_a_core;
+
 /// What a reader must know to judge a figure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct System {
@@ -13,6 +15,8 @@ pub struct System {
     pub processors: usize,
     /// The two that were used.
     pub used: [usize; 2],
+    /// Whether those two are threads of one core.
+    pub one_core: bool,
     /// The kernel's release.
     pub kernel: String,
     /// Whether it is a guest itself.
@@ -34,6 +38,7 @@ impl System {
             processor: processor(&cpuinfo),
             processors: cpuinfo.lines().filter(|line| line.starts_with("processor\t")).count(),
             used,
+            one_core: share_a_core(used),
             kernel: kernel.trim().to_owned(),
             virtual_machine: value(&cpuinfo, "flags").is_some_and(|flags| flags.contains(" hypervisor")),
             memory: "write-back (a file in memory, pages of 4 KiB)".to_owned(),

@@ -76,7 +76,9 @@ impl<const BATCHED: bool> Sender for Writer<BATCHED> {
             while self.position - self.released > self.size - self.slot {
                 self.released = self.ring.memory.load_acquire(self.ring.head);
                 if self.position - self.released > self.size - self.slot {
-                    self.ring.memory.store_release(self.ring.tail, self.position);
+                    if BATCHED {
+                        self.ring.memory.store_release(self.ring.tail, self.position);
+                    }
                     waiting.pause()?;
                 }
             }
@@ -89,7 +91,9 @@ impl<const BATCHED: bool> Sender for Writer<BATCHED> {
                 self.ring.memory.store_release(self.ring.tail, self.position);
             }
         }
-        self.ring.memory.store_release(self.ring.tail, self.position);
+        if BATCHED {
+            self.ring.memory.store_release(self.ring.tail, self.position);
+        }
         Ok(())
     }
 }
