@@ -43,11 +43,21 @@ impl Cord {
     ///
     /// When it ends instead, or does not come within 20 seconds.
     pub(crate) fn meet(&self) -> Result<(), Failure> {
-        let mut here = [0];
+        self.exchange(0).map(drop)
+    }
+
+    /// Waits until the other side is here as well; gives it a number and takes one.
+    ///
+    /// # Errors
+    ///
+    /// As [`meet`](Self::meet).
+    pub(crate) fn exchange(&self, number: u64) -> Result<u64, Failure> {
+        let mut theirs = [0; 8];
         (&self.0)
-            .write_all(&here)
-            .and_then(|()| (&self.0).read_exact(&mut here))
-            .map_err(Failure::io("waiting for the other worker"))
+            .write_all(&number.to_le_bytes())
+            .and_then(|()| (&self.0).read_exact(&mut theirs))
+            .map_err(Failure::io("waiting for the other worker"))?;
+        Ok(u64::from_le_bytes(theirs))
     }
 
     /// Gives the other side a descriptor.

@@ -14,7 +14,7 @@
 //! | `bounce` | a raw line between two cores: the floor of a round trip, and the probe of the placement |
 //! | `processors` | which two are used |
 //! | `placement` | how far apart the two cores are now |
-//! | `other_work` | processor time of everybody else |
+//! | `other_work`, `held_up` | processor time of everybody else, and what it cost the workers |
 //! | `patience` | waiting by spinning, not for ever |
 //! | `peer`, `peers` | what a peer does, and one file for each of them |
 //! | `region` | shared memory of two workers |
@@ -28,6 +28,7 @@ mod compare;
 mod copying;
 mod cord;
 mod failure;
+mod held_up;
 mod measurement;
 mod messages;
 mod other_work;

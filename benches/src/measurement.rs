@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     failure::Failure,
+    held_up,
     other_work::OtherWork,
     peer::Side,
     peers::Peer,
@@ -82,9 +83,11 @@ pub struct Sample {
     pub placement: Option<Placement>,
     /// Round trip of a raw line before and after, in nanoseconds.
     pub probes_ns: Vec<f64>,
-    /// Processor time of everybody else meanwhile, in milliseconds.
+    /// Processor time of everybody else on the two processors meanwhile, in milliseconds.
     pub others_ms: u64,
-    /// Whether that is too much.
+    /// How long the two sides were ready to run and could not, in nanoseconds.
+    pub held_up_ns: u64,
+    /// Whether either is too much.
     pub disturbed: bool,
     /// The result.
     pub figure: Figure,
@@ -99,7 +102,7 @@ impl Sample {
 
 /// Carries out `job` as part of `round`.
 pub(crate) fn measure(job: &Job, round: usize) -> Result<Sample, Failure> {
-    let watch = OtherWork::watch()?;
+    let watch = OtherWork::watch(job.processors)?;
     let outcome = run(job);
     #[cfg(feature = "peers")]
     crate::peers::iceoryx2::tidy(std::process::id());
@@ -113,7 +116,8 @@ pub(crate) fn measure(job: &Job, round: usize) -> Result<Sample, Failure> {
         placement: Placement::of(&probes_ns),
         probes_ns,
         others_ms: others.ms(),
-        disturbed: others.is_too_much(),
+        held_up_ns: outcome.held_up_ns,
+        disturbed: others.is_too_much() || held_up::is_too_much(outcome.held_up_ns, job.measured()),
         figure: outcome.figure,
     })
 }

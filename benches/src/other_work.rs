@@ -1,5 +1,5 @@
-//! Processor time of everybody else while something is measured: all that the system counts, less this process's own and
-//! its workers'.
+//! Processor time of everybody else while something is measured: all that the system counts on the two processors, less this
+//! process's own and its workers'.
 
 use std::{
     fs,
@@ -21,6 +21,7 @@ struct Ticks {
 /// A watch that was started.
 #[derive(Debug)]
 pub(crate) struct OtherWork {
+    processors: [usize; 2],
     from: Ticks,
     start: Instant,
 }
@@ -33,14 +34,14 @@ pub(crate) struct Others {
 }
 
 impl OtherWork {
-    /// Starts to watch.
-    pub(crate) fn watch() -> Result<Self, Failure> {
-        Ok(Self { from: Ticks::now()?, start: Instant::now() })
+    /// Starts to watch two processors.
+    pub(crate) fn watch(processors: [usize; 2]) -> Result<Self, Failure> {
+        Ok(Self { processors, from: Ticks::now(processors)?, start: Instant::now() })
     }
 
     /// What the others used since then. Workers must have been waited for.
     pub(crate) fn stop(self) -> Result<Others, Failure> {
-        let now = Ticks::now()?;
+        let now = Ticks::now(self.processors)?;
         let (all, own) = (now.all - self.from.all, now.own - self.from.own);
         Ok(Others { ticks: all.saturating_sub(own), during: self.start.elapsed() })
     }
@@ -60,25 +61,29 @@ impl Others {
 }
 
 impl Ticks {
-    fn now() -> Result<Self, Failure> {
+    fn now(processors: [usize; 2]) -> Result<Self, Failure> {
         let failed = || Failure::Io("/proc/stat", std::io::ErrorKind::InvalidData.into());
         let own = fs::read_to_string("/proc/self/stat").map_err(Failure::io("/proc/self/stat"))?;
         let all = fs::read_to_string("/proc/stat").map_err(Failure::io("/proc/stat"))?;
-        Ok(Self { all: all_ticks(&all).ok_or_else(failed)?, own: own_ticks(&own).ok_or_else(failed)? })
+        Ok(Self {
+            all: all_ticks(&all, processors).ok_or_else(failed)?,
+            own: own_ticks(&own).ok_or_else(failed)?,
+        })
     }
 }
 
-/// Ticks in which any processor was busy, or was taken away: `cpu user nice system idle iowait irq softirq steal ...`.
-fn all_ticks(stat: &str) -> Option<u64> {
-    let numbers: Vec<u64> = stat
-        .lines()
-        .next()?
-        .strip_prefix("cpu ")?
-        .split_whitespace()
-        .map_while(|word| word.parse().ok())
-        .collect();
-    let [user, nice, system, _idle, _wait, interrupts, soft, stolen, ..] = numbers[..] else { return None };
-    Some(user + nice + system + interrupts + soft + stolen)
+/// Ticks in which either processor was busy, or was taken away: `cpuN user nice system idle iowait irq softirq steal ...`.
+fn all_ticks(stat: &str, processors: [usize; 2]) -> Option<u64> {
+    let of = |number: usize| {
+        let name = format!("cpu{number} ");
+        let line = stat.lines().find_map(|line| line.strip_prefix(&name))?;
+        let numbers: Vec<u64> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
+        let [user, nice, system, _idle, _wait, interrupts, soft, stolen, ..] = numbers[..] else {
+            return None;
+        };
+        Some(user + nice + system + interrupts + soft + stolen)
+    };
+    Some(of(processors[0])? + of(processors[1])?)
 }
 
 /// Ticks of a process and of those of its children that it has waited for: fields 14 to 17, see proc(5).
@@ -92,12 +97,14 @@ fn own_ticks(stat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::processors::first_two;
 
     #[test]
     fn what_the_system_counts() {
-        let stat = "cpu  1 2 4 1000 2000 8 16 32 64 128\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
-        assert_eq!(all_ticks(stat), Some(63));
-        assert_eq!(all_ticks("cpu  1 2\n"), None);
+        let stat = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu1 1 2 4 1000 2000 8 16 32 64 128\ncpu10 9 9\ncpu2 100 0 0 1 1 0 0 0 0 0\n";
+        assert_eq!(all_ticks(stat, [1, 2]), Some(163));
+        assert_eq!(all_ticks(stat, [1, 10]), None);
+        assert_eq!(all_ticks(stat, [1, 3]), None);
     }
 
     #[test]
@@ -117,6 +124,6 @@ mod tests {
 
     #[test]
     fn this_system_can_be_read() {
-        OtherWork::watch().unwrap().stop().unwrap();
+        OtherWork::watch(first_two().unwrap()).unwrap().stop().unwrap();
     }
 }

@@ -151,7 +151,8 @@ const METHOD: &str = "\
   ratios in each round.
 - A hypervisor may move two processors apart or together within seconds, and every number changes with it. A raw line's
   round trip before and after tells *near* from *far*, which have tables of their own; where it changed in between the
-  measurement is repeated. So it is when other processes used more than a tenth of a processor meanwhile.
+  measurement is repeated. So it is when other processes used more than a tenth of a processor meanwhile, or held up the two
+  sides for more than a twentieth of the time.
 
 To repeat it: `cargo compare --write`, or with iceoryx2 and shmem-ipc, which takes libclang to build,
 `cargo run --release -p ivring-benches --features peers --bin ivring-compare -- --write`.

@@ -193,6 +193,7 @@ pub(crate) mod tests {
             placement: Some(Placement::Near),
             probes_ns: vec![59.0, 60.0],
             others_ms: 0,
+            held_up_ns: 0,
             disturbed: *disturbed,
             figure: Figure::OneWay { ns: *ns, count: 1 },
         });

@@ -22,6 +22,7 @@ use crate::{
     copying::copy,
     cord::Cord,
     failure::Failure,
+    held_up::held_up_ns,
     measurement::{Job, Test},
     peer::{Apart, Receiver, Sender, Shape, Side, Together},
     region,
@@ -63,6 +64,8 @@ pub(crate) struct Outcome {
     pub(crate) before: Option<f64>,
     /// The same afterwards.
     pub(crate) after: Option<f64>,
+    /// How long the two sides were held up by whatever else ran on their processors, in nanoseconds.
+    pub(crate) held_up_ns: u64,
     /// The result.
     pub(crate) figure: Figure,
 }
@@ -177,8 +180,10 @@ impl Seat {
     /// One core that copies out of `area` bytes.
     pub(crate) fn alone(&self, area: usize) -> Result<Option<Outcome>, Failure> {
         self.pin(Side::Driver)?;
+        let held_up = held_up_ns();
         let ns = copy(self.length(), area, self.job.warm_up(), self.job.measured());
-        Ok(Some(Outcome { before: None, after: None, figure: Figure::OneWay { ns, count: 0 } }))
+        let held_up_ns = held_up_ns().saturating_sub(held_up);
+        Ok(Some(Outcome { before: None, after: None, held_up_ns, figure: Figure::OneWay { ns, count: 0 } }))
     }
 
     /// The line on which the placement is probed.
@@ -232,10 +237,12 @@ fn between_probes(
 ) -> Result<Option<Outcome>, Failure> {
     cord.meet()?;
     let before = probe(side, line)?;
+    let held_up = held_up_ns();
     let figure = measured()?;
-    cord.meet()?;
+    let own = held_up_ns().saturating_sub(held_up);
+    let held_up_ns = own.saturating_add(cord.exchange(own)?);
     let after = probe(side, line)?;
-    Ok(figure.map(|figure| Outcome { before, after, figure }))
+    Ok(figure.map(|figure| Outcome { before, after, held_up_ns, figure }))
 }
 
 fn probe(side: Side, line: &mut Bounce<impl Memory>) -> Result<Option<f64>, Failure> {
