@@ -162,7 +162,8 @@ impl<'a> Changes<'a> {
     ///
     /// # Errors
     ///
-    /// [`ChangeError`]; unless it is [`ChangeError::NotTaken`], nothing has changed.
+    /// [`ChangeError`]; unless it is [`ChangeError::NotTaken`], nothing has changed as far as virsh could tell. The backup is
+    /// there wherever something has.
     pub fn install(&mut self, domain: &Listed, live: bool) -> Result<Changed, ChangeError> {
         for _ in 0..2 {
             let (config, running) = self.documents(domain, live)?;
@@ -175,7 +176,8 @@ impl<'a> Changes<'a> {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(error) => {
-                    self.backups.discard(&domain.uuid);
+                    let before = config.as_deref().unwrap_or_default();
+                    discard_unused(self.connection, self.backups, domain, before, &error);
                     return Err(error);
                 }
             }
@@ -259,6 +261,23 @@ impl<'a> Changes<'a> {
         }
         steps.address = Some(hot_plug(&running, config.as_ref(), self.request)?);
         Ok(steps)
+    }
+}
+
+/// Takes back the backup of `domain` after a change that failed with `error`, unless something of it may have been done: a
+/// virsh that is killed or loses its connection may fail when libvirt has made the change. `before` is the configuration from
+/// before.
+pub(super) fn discard_unused(
+    connection: &Connection,
+    backups: &mut Backups,
+    domain: &Listed,
+    before: &str,
+    error: &ChangeError,
+) {
+    let never_asked =
+        matches!(error, ChangeError::Libvirt(LibvirtError::Connect { .. } | LibvirtError::NoVirsh));
+    if never_asked || connection.secure_config(&domain.uuid).is_ok_and(|now| now == before) {
+        backups.discard(&domain.uuid);
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::change::discard_unused;
 use super::{Backups, ChangeError, Connection, Judgement, LibvirtError, Listed, Scope, Standing, Wish};
 use crate::{Action, Domain, Existing, Plan, Request, added_controllers, edits_since};
 
@@ -106,7 +107,8 @@ impl<'a> Removal<'a> {
     ///
     /// # Errors
     ///
-    /// [`ChangeError`]; unless it is [`ChangeError::Stopped`] or [`ChangeError::NotTaken`], nothing has changed.
+    /// [`ChangeError`]; unless it is [`ChangeError::Stopped`] or [`ChangeError::NotTaken`], nothing has changed as far as virsh
+    /// could tell. The backup is there wherever something has.
     pub fn remove(&mut self, domain: &Listed, live: bool) -> Result<Removed, ChangeError> {
         let doomed = self.doomed(domain, live)?;
         let mut backup = None;
@@ -117,7 +119,8 @@ impl<'a> Removal<'a> {
         let (held, controllers, now) = match self.take(domain, &doomed, &mut done) {
             Ok(taken) => taken,
             Err(error) if done.is_empty() => {
-                self.backups.discard(&domain.uuid);
+                let before = doomed.config.as_ref().map_or("", |config| &config.text);
+                discard_unused(self.connection, self.backups, domain, before, &error);
                 return Err(error);
             }
             Err(error) => {

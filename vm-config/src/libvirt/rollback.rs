@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::change::discard_unused;
 use super::{Backups, ChangeError, Connection, Listed, Saved, Waiting};
 use crate::{Domain, Existing, Request, edits_since, unified};
 
@@ -68,7 +69,7 @@ impl<'a> Rollback<'a> {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(error) => {
-                    backups.discard(&domain.uuid);
+                    discard_unused(self.connection, backups, domain, &difference.now, &error);
                     return Err(error);
                 }
             }

@@ -63,6 +63,27 @@ fn what_libvirt_only_says_it_did_is_told() {
 }
 
 #[test]
+fn a_virsh_that_is_killed_after_the_change_leaves_the_backup() {
+    let fake = Fake::new();
+    fake.define(1, "web1", "");
+    let before = fake.config(1);
+    fake.hook(
+        "attach-device",
+        "case $1 in attach-device) shift && change put_in \"$@\" && kill -9 $$ ;; esac",
+    );
+    let done = fake.run("apply", &["web1"]).is(5);
+    assert!(done.out.contains("signal 9"), "{done:?}");
+    assert!(fake.config(1).contains("<shmem name='fg_i3'>"), "it was done");
+    let kept = fs::read_to_string(fake.runs()[0].join(format!("{}.xml", Fake::uuid(1)))).unwrap();
+    assert_eq!(kept, before);
+    // One that was killed before it leaves none.
+    fake.define(2, "web2", "");
+    fake.hook("attach-device", "case $1 in attach-device) kill -9 $$ ;; esac");
+    fake.run("apply", &["web2"]).is(5);
+    assert_eq!(fake.runs().len(), 1);
+}
+
+#[test]
 fn case_50_of_500_domains_one_is_bad() {
     let fake = Fake::new();
     for number in 0..500 {
