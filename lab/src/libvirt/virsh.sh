@@ -3,7 +3,7 @@
 # everything was done and said. The exit status is then the one that it was about to give.
 ulimit -c 0
 PATH=${PATH#*:}
-said=$(mktemp)
+said=$(mktemp -p "$HOME")
 virsh "$@" 2>"$said"
 status=$?
 if [ $status -eq 139 ]; then
