@@ -20,8 +20,8 @@ use crate::Error;
 const URI: &str = "qemu:///system";
 /// How long libvirtd may take until it answers. It takes a fraction of a second on an idle machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// How long a command inside may take, in seconds: libvirt asks every QEMU of the machine for its abilities once.
-const COMMAND_LIMIT: &str = "120";
+/// How long a command inside may take, in seconds: many times what any takes, on a machine that is busy, too.
+const COMMAND_LIMIT: &str = "300";
 /// Where the programs are that were brought in; in front of the search path of every command.
 const PROGRAMS: &str = "/run/programs";
 /// How often it is asked whether it answers.
@@ -86,7 +86,7 @@ impl PrivateLibvirtd {
         Ok(it)
     }
 
-    /// A command that runs inside, as root, and is killed after two minutes. Its working directory is `/`.
+    /// A command that runs inside, as root, and is killed after five minutes. Its working directory is `/`.
     fn command(&self, program: &str) -> Command {
         let of_maker = |kind: &str| format!("/proc/{}/ns/{kind}", self.maker);
         let mut command = as_root("nsenter");
