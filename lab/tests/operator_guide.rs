@@ -31,7 +31,10 @@ fn five_commands_attach_three_guests() -> Result<(), Error> {
 
     let preview = libvirtd.run("ivring-vm-config", &["apply", "--all", "--dry-run"], b"")?;
     let preview = String::from_utf8_lossy(&preview.stdout).into_owned();
-    assert!(GUIDE.contains(&format!("```text\n{preview}```")), "the guide shows another table than\n{preview}");
+    assert!(
+        GUIDE.contains(&format!("```text\n{preview}```")),
+        "the guide shows another table than\n{preview}"
+    );
 
     let commands = script(GUIDE, "ivringd");
     assert_eq!(commands.lines().count(), 5, "{commands}");
