@@ -26,9 +26,9 @@ struct Cli {
     /// Measure these only; the limits count as peers
     #[arg(long, value_name = "NAME", value_enum)]
     peer: Vec<Peer>,
-    /// The two processors to use instead of the first two
-    #[arg(long, value_name = "A,B", value_delimiter = ',', num_args = 2)]
-    processors: Vec<usize>,
+    /// The two processors to use instead of the first two cores
+    #[arg(long, value_name = "A,B", value_parser = two_numbers)]
+    processors: Option<[usize; 2]>,
     /// Say which targets are reached; exit with 1 if one is not
     #[arg(long)]
     check: bool,
@@ -109,9 +109,15 @@ fn measure(cli: &Cli) -> Result<Report, Failure> {
         extent: if cli.quick { Extent::Quick } else { Extent::Full },
         rounds: cli.rounds,
         peers: if cli.peer.is_empty() { all() } else { cli.peer.clone() },
-        processors: cli.processors.first_chunk().copied(),
+        processors: cli.processors,
     };
     compare(&options, |part| eprintln!("{part}"))
+}
+
+fn two_numbers(text: &str) -> Result<[usize; 2], String> {
+    let numbers =
+        text.split_once(',').and_then(|(one, other)| Some([one.parse().ok()?, other.parse().ok()?]));
+    numbers.ok_or_else(|| "two numbers are needed, as in 2,3".to_owned())
 }
 
 fn read(file: &Path) -> Result<Report, Failure> {

@@ -41,6 +41,7 @@ fn two_peers_are_measured_in_every_test_they_take() {
 fn usage_is_told_apart_from_failure() {
     let code = |arguments: &[&str]| Command::new(PROGRAM).args(arguments).output().unwrap().status.code();
     assert_eq!(code(&["--peer", "nobody"]), Some(2));
+    assert_eq!(code(&["--processors", "0"]), Some(2));
     assert_eq!(code(&["--from", "/dev/null"]), Some(4));
     assert_eq!(code(&["--worker", "nonsense"]), Some(5));
     assert_eq!(code(&["--quick", "--peer", "ring", "--processors", "0,999999"]), Some(2));
