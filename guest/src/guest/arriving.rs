@@ -41,7 +41,7 @@ impl Guest {
             match self.end.receive(now, &mut self.buffer) {
                 Ok(Some(received)) => {
                     let started = self.started;
-                    let arrival = self.exchange.take(received, || started.elapsed());
+                    let arrival = self.exchange.take(received, self.end.piece(), || started.elapsed());
                     if let Some(arrival) = arrival {
                         return Some(arrival_event(arrival));
                     }
