@@ -92,7 +92,9 @@ fn run(cli: &Cli) -> Result<bool, Failure> {
     }
     let rows = targets(&report);
     if cli.check && rows.is_empty() {
-        eprintln!("no target was measured without disturbance: end what else uses the two processors, and try again");
+        eprintln!(
+            "no target was measured without disturbance: end what else uses the two processors, and try again"
+        );
     }
     let text = match (cli.json, cli.check) {
         (true, true) => json(&rows)?,
