@@ -8,8 +8,9 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use ivring_benches::Placement;
 use ivring_benches::linked::Linked;
-use ivring_benches::placement::{Placement, look, measure};
+use ivring_benches::near::{measure, probe};
 
 const SIZE: u64 = 64 << 20;
 const CHANNELS: u64 = 255;
@@ -31,8 +32,8 @@ fn take_turns(alone: &mut Linked, among: &mut Linked, rounds: usize) {
         }
     }
     let [alone, among] = times.map(median);
-    let (trip, placement) = look();
-    println!("a line there and back at the end: {trip:?}, {placement}");
+    let (trip, placement) = probe();
+    println!("a line there and back at the end: {trip:.0} ns, {}", placement.label());
     match (alone, among) {
         (Some(alone), Some(among)) => {
             let ratio = among.as_secs_f64() / alone.as_secs_f64();

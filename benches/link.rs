@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ivring_benches::linked::Linked;
-use ivring_benches::placement::measure;
+use ivring_benches::near::measure;
 use ivring_benches::{WINDOW, one_way};
 
 fn by_size_and_batch(criterion: &mut Criterion) {

@@ -1,84 +1,67 @@
-//! What the benchmarks measure: messages from one thread to another over a ring on the heap, each of them checked.
+//! What the benchmarks measure: the ring between two threads, for `cargo bench`, and the comparison with what somebody
+//! would use instead, for `cargo compare`.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `threads` | [`one_way`]: messages from one thread to another over a ring on the heap |
+//! | [`linked`] | the same over the link, from a region's host to its guests and back |
+//! | [`near`] | measurements of two threads on processors that are near each other |
+//! | `compare` | [`compare()`]: the whole comparison, from options to report |
+//! | `schedule` | which measurement comes when |
+//! | `measurement` | one measurement: starts the workers, watches what else the machine does |
+//! | `worker` | [`work`]: the process that is measured, pinned to a core |
+//! | `cord` | how two workers wait for each other and pass descriptors |
+//! | `throughput`, `round_trip`, `copying` | what is measured, once there is a connection |
+//! | `messages` | ready messages, and the check of every one that arrives |
+//! | `bounce` | a raw line between two cores: the floor of a round trip, and the probe of the placement |
+//! | `processors` | which two are used |
+//! | `placement` | how far apart the two cores are now |
+//! | `other_work`, `held_up` | processor time of everybody else, and what it cost the workers |
+//! | `patience` | waiting by spinning, not for ever |
+//! | `peer`, `peers` | what a peer does, and one file for each of them |
+//! | `region` | shared memory of two workers |
+//! | `statistics` | medians |
+//! | `report`, `system` | [`Report`]: what comes out, and the machine it was made on |
+//! | `table`, `plot`, `page` | the report for a terminal, and [`write_page`] for docs/ |
+//! | `targets` | [`targets()`]: what ivring must reach, and whether it did |
 
+mod bounce;
+mod compare;
+mod copying;
+mod cord;
+mod failure;
+mod held_up;
 pub mod linked;
-pub mod placement;
+mod measurement;
+mod messages;
+pub mod near;
+mod other_work;
+mod page;
+mod patience;
+mod peer;
+mod peers;
+mod placement;
+mod plot;
+mod processors;
+mod region;
+mod report;
+mod round_trip;
+mod schedule;
+mod statistics;
+mod system;
+mod table;
+mod targets;
+mod threads;
+mod throughput;
+mod worker;
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
-use crossbeam_utils::Backoff;
-use ivring_proto::{
-    layout::RingPlace,
-    memory::HeapMemory,
-    ring::{Class, Consumer, Producer, PushError},
-};
-
-/// Size of the ring, in bytes: what a channel has by default.
-pub const CAPACITY: u64 = 256 * 1024;
-
-/// Bytes that gather before their space is given back, where nobody chooses otherwise.
-pub const WINDOW: u64 = CAPACITY / 8;
-
-const PLACE: RingPlace = RingPlace { producer: 0, consumer: 128, data: 256, capacity: CAPACITY };
-const SIZE: usize = 256 + 256 * 1024;
-
-/// Sends `messages` of `length` bytes in batches of `batch` to another thread, which copies out and checks every one.
-/// `window` is how many bytes gather before their space is given back, see [`Consumer::set_release_window`].
-/// Returns the time from the first message sent to the last one checked. Both sides spin, then yield: with fewer free cores
-/// than threads, spinning alone would measure the scheduler.
-///
-/// # Panics
-///
-/// When a message is lost or changed, or when `length` is less than 8.
-#[must_use]
-pub fn one_way(messages: u64, length: usize, batch: u64, window: u64) -> Duration {
-    assert!(length >= 8, "a message of {length} bytes cannot hold its number");
-    let memory = HeapMemory::new(SIZE);
-    let mut producer = Producer::start(memory.clone(), PLACE, 1, 0);
-    let mut consumer = Consumer::start(memory, PLACE, 1, 0, 0);
-    consumer.set_release_window(window);
-    thread::scope(|scope| {
-        let receiver = scope.spawn(move || {
-            let mut buffer = vec![0; length];
-            for number in 0..messages {
-                let waiting = Backoff::new();
-                let record = loop {
-                    match consumer.peek().expect("the sender is correct") {
-                        Some(record) => break record,
-                        None => waiting.snooze(),
-                    }
-                };
-                assert_eq!(record.length(), length, "message {number}");
-                consumer.copy_out(&record, 0, &mut buffer);
-                consumer.commit();
-                let number = number.to_le_bytes();
-                assert!(
-                    buffer.starts_with(&number) && buffer.ends_with(&number),
-                    "message {number:?} was changed"
-                );
-            }
-            Instant::now()
-        });
-        let mut payload = vec![0; length];
-        let start = Instant::now();
-        for number in 0..messages {
-            payload[..8].copy_from_slice(&number.to_le_bytes());
-            payload[length - 8..].copy_from_slice(&number.to_le_bytes());
-            let waiting = Backoff::new();
-            while let Err(error) = producer.push(2, Class::Message, &[&payload]) {
-                assert!(
-                    matches!(error, PushError::Full { .. }) && !receiver.is_finished(),
-                    "message {number}: {error}"
-                );
-                waiting.snooze();
-            }
-            if (number + 1) % batch == 0 {
-                producer.flush();
-            }
-        }
-        producer.flush();
-        receiver.join().expect("every message arrives unchanged") - start
-    })
-}
+pub use compare::{Extent, Options, compare};
+pub use failure::Failure;
+pub use measurement::{Job, Test};
+pub use page::write as write_page;
+pub use peers::Peer;
+pub use placement::Placement;
+pub use report::Report;
+pub use targets::{Row, targets, verdict};
+pub use threads::{CAPACITY, WINDOW, one_way};
+pub use worker::work;

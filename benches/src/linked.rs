@@ -12,7 +12,7 @@ use ivring_guest::{Guest, GuestSendError, SendError};
 use ivring_host::{Arrival, GuestInfo, Host, HostSendError, Identity, Phase, Port, Uuid};
 use tempfile::TempDir;
 
-use crate::placement::pin;
+use crate::near::pin;
 
 /// Records that a receiver takes at once.
 const TURN: usize = 256;

@@ -11,6 +11,8 @@ use ivring_proto::link::{Budget, Exchange, GuestEnd, GuestEvent, GuestOptions, I
 use ivring_proto::memory::{MappedFile, Memory};
 use ivring_proto::session::{Identity, Text};
 use ivring_proto::wait::{Ladder, Step};
+use rustix::io::Errno;
+use rustix::rand::GetRandomFlags;
 
 use crate::machine::{IdentifyError, Machine, identify};
 use crate::region::{MapError, Place, Region};
@@ -74,9 +76,21 @@ pub struct Guest {
     ladder: Ladder,
 }
 
+/// A random word from the kernel's generator.
+///
+/// By the system call itself: what stands for it in a static program waits for `/dev/random`, which in a guest without
+/// RDRAND that has just booted can take for ever, while the call makes the kernel gather what it lacks (Linux 5.4).
 fn entropy() -> u64 {
-    // The call fails only on kernels without getrandom(2), older than 3.17; nothing else is safe to go on with there.
-    getrandom::u64().expect("the kernel has a random number generator")
+    let mut word = [0; size_of::<u64>()];
+    loop {
+        match rustix::rand::getrandom(&mut word, GetRandomFlags::empty()) {
+            // Up to 256 bytes come all at once: random(7).
+            Ok(_) => return u64::from_ne_bytes(word),
+            Err(Errno::INTR) => {}
+            // Only from kernels older than 3.17; nothing else is safe to go on with there.
+            Err(error) => panic!("the kernel has no random number generator: {error}"),
+        }
+    }
 }
 
 impl Guest {

@@ -2,6 +2,7 @@
 # The first process of a lab guest. The kernel hands `name=value` words of its command line to it as variables:
 #   guest_name     the host name
 #   guest_agent    the arguments of ivring-agent; without them the agent is not started
+#   guest_qga      "on": QEMU's guest agent is started, for which there must be a virtio-serial port
 #   guest_init     "busybox": the first process becomes busybox' init, which reads /etc/inittab
 export PATH=/bin HOME=/
 if [ $$ = 1 ]; then
@@ -29,6 +30,16 @@ respawn() {
     done
 }
 [ -z "$guest_agent" ] || respawn &
+
+# A port is named by its device here; what would name it by its purpose needs udev.
+start_qga() {
+    mkdir -p /usr/local/bin
+    for module in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_console; do
+        insmod "/lib/modules/$module.ko"
+    done
+    qemu-ga --method virtio-serial --path /dev/vport*p1 --statedir /run
+}
+[ -z "$guest_qga" ] || start_qga &
 
 # The shell of the lab: see shell.rs for the protocol.
 exec </dev/ttyS1 >/dev/ttyS1

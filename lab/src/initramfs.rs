@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::Error;
 
@@ -16,17 +16,26 @@ const CHARACTER_DEVICE: u32 = 0o020_600;
 
 /// The applets of busybox that the guest's shell and the tests call by name.
 const APPLETS: &[&str] = &[
-    "cat", "dd", "devmem", "dmesg", "echo", "grep", "head", "hostname", "id", "init", "insmod", "kill",
-    "killall", "ls", "mkdir", "mount", "pidof", "poweroff", "ps", "reboot", "rm", "sed", "seq", "sh",
+    "cat", "chmod", "dd", "devmem", "dmesg", "echo", "grep", "head", "hostname", "id", "init", "insmod",
+    "kill", "killall", "ls", "mkdir", "mount", "pidof", "poweroff", "ps", "reboot", "rm", "sed", "seq", "sh",
     "sleep", "stat", "stty", "tail", "timeout", "touch", "tr", "uname", "uptime", "wc",
 ];
 
-/// Builds the file system of a guest: busybox, the init script, and `programs` in `/bin` by their own names.
+/// A file of the machine that a guest gets.
+#[derive(Debug, Clone)]
+pub(crate) struct GuestFile {
+    /// What it is made of.
+    pub(crate) source: PathBuf,
+    /// Its path in the guest, without the first `/`.
+    pub(crate) path: String,
+}
+
+/// Builds the file system of a guest: busybox, the init script, `programs` in `/bin` by their own names, and `files`.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] if one of the programs cannot be read.
-pub fn build(busybox: &Path, programs: &[&Path]) -> Result<Vec<u8>, Error> {
+pub fn build(busybox: &Path, programs: &[&Path], files: &[GuestFile]) -> Result<Vec<u8>, Error> {
     let read = |path: &Path| fs::read(path).map_err(Error::io(format!("cannot read {}", path.display())));
     let mut archive = Archive::default();
     let mut fill = || -> Result<(), Error> {
@@ -42,6 +51,16 @@ pub fn build(busybox: &Path, programs: &[&Path]) -> Result<Vec<u8>, Error> {
         for program in programs {
             let name = program.file_name().unwrap_or_default().to_string_lossy();
             archive.entry(&format!("bin/{name}"), FILE, Device::NONE, &read(program)?)?;
+        }
+        let mut made: Vec<String> = Vec::new();
+        for GuestFile { source, path } in files {
+            for (end, _) in path.match_indices('/') {
+                if !made.iter().any(|directory| *directory == path[..end]) {
+                    archive.entry(&path[..end], DIRECTORY, Device::NONE, &[])?;
+                    made.push(path[..end].to_owned());
+                }
+            }
+            archive.entry(path, FILE, Device::NONE, &read(source)?)?;
         }
         archive.entry("TRAILER!!!", 0, Device::NONE, &[])
     };
@@ -112,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = build(Path::new("/bin/sh"), &[Path::new("/no/such/agent")]).unwrap_err();
+        let error = build(Path::new("/bin/sh"), &[Path::new("/no/such/agent")], &[]).unwrap_err();
         assert!(error.to_string().starts_with("cannot read /no/such/agent"), "{error}");
     }
 }

@@ -101,3 +101,50 @@ impl Drop for Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use nix::sys::signal::{Signal, killpg};
+    use nix::unistd::Pid;
+
+    /// A shell that has written its process id to `file`, which is on its command line.
+    fn sleeper(file: &Path) -> Child {
+        let script = r#"echo $$ >"$0"; sleep 600 & wait"#;
+        let child = Command::new("/bin/sh").args(["-c", script]).arg(file).process_group(0).spawn();
+        let child = child.expect("there is a shell");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !fs::read_to_string(file).is_ok_and(|text| text.ends_with('\n')) {
+            assert!(Instant::now() < deadline, "it writes {}", file.display());
+            thread::sleep(Duration::from_millis(5));
+        }
+        child
+    }
+
+    #[test]
+    fn daemons_of_a_folder_are_ended_and_nobody_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let other = tempfile::tempdir().expect("a folder");
+        let keeper = Keeper::start().expect("there is a shell");
+        keeper.end_daemons(folder.path()).expect("it listens");
+        let mut daemon = sleeper(&folder.path().join("daemon.pid"));
+        // Its number is in the folder, but it is another, as when the number of an ended daemon is used again.
+        let stranger_file = other.path().join("stranger.pid");
+        let mut stranger = sleeper(&stranger_file);
+        fs::copy(&stranger_file, folder.path().join("ended.pid")).expect("it can be copied");
+        drop(keeper);
+        let survived = stranger.try_wait().expect("it is ours").is_none();
+        for child in [&daemon, &stranger] {
+            let group = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+            killpg(group, Signal::SIGTERM).expect("a child of each runs on");
+        }
+        let ended = [daemon.wait(), stranger.wait()].map(|status| status.expect("it is ours").signal());
+        assert!(survived);
+        assert_eq!(ended, [Some(9), Some(15)]);
+    }
+}

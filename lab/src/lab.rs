@@ -93,7 +93,7 @@ impl Lab {
     fn with(accelerator: Accelerator, label: &str, tools: &Tools, programs: &[&Path]) -> Result<Self, Error> {
         let mut lab = Self::without_guests(label)?;
         let initramfs = lab.folder.join("initramfs");
-        fs::write(&initramfs, initramfs::build(&tools.busybox, programs)?)
+        fs::write(&initramfs, initramfs::build(&tools.busybox, programs, &[])?)
             .map_err(Error::io(format!("cannot write {}", initramfs.display())))?;
         lab.machines = Some(Machines { tools: tools.clone(), accelerator, initramfs });
         Ok(lab)

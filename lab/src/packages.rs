@@ -17,6 +17,9 @@ const VIRSH_PACKAGE: &str = "libvirt-clients";
 /// Of all packages of libvirt's daemon the one that holds the program and no unit: nothing starts when it is installed.
 const LIBVIRTD_PACKAGE: &str = "libvirt-daemon";
 
+/// What lets the host run programs in a guest, for guests.
+const GUEST_AGENT_PACKAGE: &str = "qemu-guest-agent";
+
 /// Where the programs are.
 #[derive(Debug, Clone)]
 pub struct Tools {
@@ -137,6 +140,38 @@ pub fn prepare_libvirt(consent: Consent) -> Result<(), Error> {
         packages.push(QEMU_PACKAGE);
     }
     if packages.is_empty() { Ok(()) } else { install(&packages, false, consent) }
+}
+
+/// Finds QEMU's guest agent, or unpacks its package; it is for guests and is never installed here.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub(crate) fn prepare_guest_agent(consent: Consent) -> Result<PathBuf, Error> {
+    let folder = folder("qemu-ga");
+    let program = folder.join("usr/sbin/qemu-ga");
+    if program.is_file() {
+        return Ok(program);
+    }
+    if in_path("apt-get").is_none() || in_path("dpkg").is_none() || consent != Consent::Given {
+        return Err(Error::Refused(format!(
+            "missing: {GUEST_AGENT_PACKAGE}, of which {} would be made; cargo verify --yes does that where there is \
+             apt-get, without installing it",
+            program.display()
+        )));
+    }
+    if !has_candidates(&[GUEST_AGENT_PACKAGE], false) {
+        as_root(&["update"])?;
+    }
+    unpack(GUEST_AGENT_PACKAGE, &folder)?;
+    Ok(program)
+}
+
+/// The folder of modules of the kernel that was unpacked, if `kernel` is that one.
+pub(crate) fn modules_of(kernel: &Path) -> Option<PathBuf> {
+    let version = kernel.file_name()?.to_str()?.strip_prefix("vmlinuz-")?;
+    Some(kernel.parent()?.parent()?.join("lib/modules").join(version).join("kernel"))
+        .filter(|path| path.is_dir())
 }
 
 /// Whether a daemon is installed; the search path of others than root often lacks the folder where daemons are.
@@ -265,17 +300,21 @@ fn unpack_kernel() -> Result<(), Error> {
         .ok_or_else(|| {
             Error::Refused(format!("apt knows no kernel by the name {KERNEL}: name one with --kernel FILE"))
         })?;
-    let folder = kernel_folder();
+    unpack(package, &kernel_folder())
+}
+
+/// Downloads a package and unpacks it into `folder`; needs no root, and installs nothing.
+fn unpack(package: &str, folder: &Path) -> Result<(), Error> {
     let folder_error = || Error::io(format!("cannot write to {}", folder.display()));
-    fs::create_dir_all(&folder).map_err(folder_error())?;
-    let run = |command: &mut Command| match command.current_dir(&folder).stdout(io::stderr()).status() {
+    fs::create_dir_all(folder).map_err(folder_error())?;
+    let run = |command: &mut Command| match command.current_dir(folder).stdout(io::stderr()).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(Error::Failed(format!("{command:?} did not succeed ({status})"))),
         Err(error) => Err(Error::io(format!("cannot start {command:?}"))(error)),
     };
     // The download runs as the user who owns the folder, also for root, else apt warns about it.
     run(Command::new("apt-get").args(["-o", "APT::Sandbox::User=root", "download", package]))?;
-    for file in fs::read_dir(&folder).map_err(folder_error())?.filter_map(Result::ok) {
+    for file in fs::read_dir(folder).map_err(folder_error())?.filter_map(Result::ok) {
         let path = file.path();
         if path.extension().is_some_and(|extension| extension == "deb") {
             run(Command::new("dpkg").arg("-x").arg(&path).arg("."))?;

@@ -21,6 +21,7 @@ mod slow;
 #[cfg(feature = "std")]
 mod words;
 
+pub use copy::CopyRoutine;
 #[cfg(feature = "std")]
 pub use crash::{CrashMemory, Killed};
 pub use fences::{Fences, MemoryType, Uncached, WriteBack, WriteCombining};

@@ -14,9 +14,13 @@
 //! not be a power of two. What the other side wrote is read once and checked; the first thing that cannot be right is a
 //! [`Fault`], and from then on every call returns it and the memory is left alone.
 //!
+//! Neither end needs a buffer: a [`Claim`] is filled in place, a [`View`] gives out what is asked for. Neither is a slice, for
+//! the other side may write the same bytes.
+//!
 //! Both ends survive a crash at any store: [`Producer::recover`] finds what its predecessor had published,
 //! [`Consumer::resume`] delivers again what may have been delivered, marked so.
 
+mod claim;
 mod class;
 mod consumer;
 mod fault;
@@ -24,12 +28,15 @@ mod header;
 mod lane;
 mod producer;
 mod record;
+mod view;
 mod walk;
 
+pub use claim::Claim;
 pub use class::Class;
 pub use consumer::Consumer;
 pub use fault::Fault;
 pub use header::{HEADER, PADDING};
 pub use producer::{Producer, PushError};
 pub use record::Record;
+pub use view::{Chunks, View};
 pub use walk::walk;

@@ -21,6 +21,8 @@ const CAPACITY: u64 = 4096;
 fn conforms<M: Memory + Clone>(fresh: impl Fn(u64) -> M) {
     words_and_bytes(&fresh(CAPACITY));
     nothing_shows_before_the_flush(fresh(CAPACITY));
+    a_claim_is_seen_when_it_is_committed_and_flushed(fresh(CAPACITY));
+    a_claim_that_is_dropped_leaves_the_padding_out(fresh(104));
     every_payload_length_arrives(fresh(CAPACITY));
     the_ring_wraps_with_and_without_padding(fresh(104));
     the_largest_record_fits_at_every_offset(|| fresh(128));
@@ -82,6 +84,51 @@ fn nothing_shows_before_the_flush<M: Memory + Clone>(memory: M) {
     assert_eq!(take(&mut consumer), Some((8, vec![])));
     assert_eq!(take(&mut consumer), None);
     assert_eq!(producer.used(), Ok(0), "an empty ring is released");
+}
+
+fn a_claim_is_seen_when_it_is_committed_and_flushed<M: Memory + Clone>(memory: M) {
+    let (mut producer, mut consumer) = ends(&memory, ring_of(&memory));
+    let mut claim = producer.claim(9, Class::Message, 20).unwrap();
+    claim.write(12, b"in place");
+    claim.write(0, b"written ");
+    claim.write(8, b"all ");
+    assert_eq!(claim.commit(), 0);
+    assert_eq!(consumer.peek(), Ok(None));
+    producer.flush();
+    let record = consumer.peek().unwrap().unwrap();
+    let view = consumer.view(&record);
+    assert_eq!((record.kind(), view.length()), (9, 20));
+    assert_eq!(view.word(12), u64::from_le_bytes(*b"in place"));
+    let mut buffer = [0; 8];
+    let mut chunks = view.chunks(&mut buffer);
+    assert_eq!(chunks.next_chunk(), Some(&b"written "[..]));
+    assert_eq!(chunks.next_chunk(), Some(&b"all in p"[..]));
+    assert_eq!(chunks.next_chunk(), Some(&b"lace"[..]));
+    assert_eq!(chunks.next_chunk(), None);
+    assert_eq!(take(&mut consumer), Some((9, b"written all in place".to_vec())));
+}
+
+/// A padding without its record would be a fault at the other end.
+fn a_claim_that_is_dropped_leaves_the_padding_out<M: Memory + Clone>(memory: M) {
+    let (mut producer, mut consumer) = ends(&memory, ring_of(&memory));
+    for payload in [24, 24] {
+        producer.push(2, Class::Control, &[&bytes(payload, payload)]).unwrap();
+        producer.flush();
+        assert!(take(&mut consumer).is_some());
+    }
+    // 64 of 104 bytes: the next record begins anew.
+    let mut claim = producer.claim(3, Class::Control, 40).unwrap();
+    claim.write(0, &[0xff; 40]);
+    drop(claim);
+    assert_eq!(producer.position(), 64);
+    producer.flush();
+    assert_eq!(consumer.peek(), Ok(None));
+    producer.push(4, Class::Control, &[b"short"]).unwrap();
+    producer.claim(5, Class::Control, 40).unwrap().commit();
+    producer.flush();
+    assert_eq!(take(&mut consumer), Some((4, b"short".to_vec())));
+    let record = consumer.peek().unwrap().unwrap();
+    assert_eq!((record.kind(), record.length(), record.position()), (5, 40, 104));
 }
 
 fn every_payload_length_arrives<M: Memory + Clone>(memory: M) {
@@ -328,6 +375,30 @@ fn accesses_outside_are_refused() {
     assert!(refused(&|| memory.copy_in(60, &[0; 5])));
     assert!(refused(&|| memory.copy_out(u64::MAX, &mut [0; 2])));
     assert!(!refused(&|| memory.copy_in(59, &[0; 5])));
+}
+
+fn a_record_and_its_claim(length: usize) -> (Producer<HeapMemory>, Consumer<HeapMemory>) {
+    let memory: HeapMemory = heap(CAPACITY);
+    let (mut producer, mut consumer) = ends(&memory, place(CAPACITY));
+    producer.push(2, Class::Message, &[&bytes(length, 1)]).unwrap();
+    producer.flush();
+    consumer.peek().unwrap().unwrap();
+    (producer, consumer)
+}
+
+#[test]
+#[should_panic(expected = "2 bytes at 7 of a payload of 8")]
+fn a_claim_ends_where_it_was_said_to() {
+    let (mut producer, _) = a_record_and_its_claim(8);
+    producer.claim(2, Class::Message, 8).unwrap().write(7, &[1, 2]);
+}
+
+#[test]
+#[should_panic(expected = "8 bytes at 3 of a payload of 10")]
+fn a_view_ends_with_the_record() {
+    let (_, mut consumer) = a_record_and_its_claim(10);
+    let record = consumer.peek().unwrap().unwrap();
+    let _ = consumer.view(&record).word(3);
 }
 
 #[test]

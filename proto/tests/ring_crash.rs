@@ -115,7 +115,18 @@ impl<'a> History<'a> {
             let length = usize::try_from(self.random.below(max as u64 + 1)).unwrap();
             let payload = self.payload(length, self.producer.position());
             let kind = u8::try_from(2 + self.random.below(254)).unwrap();
-            match CrashMemory::run(|| self.producer.push(kind, class, &[&payload])) {
+            // By one call, or in place and in two pieces, of which the second comes first.
+            let in_place = self.random.once_in(2);
+            let append = |producer: &mut Producer<CrashMemory>| {
+                if !in_place {
+                    return producer.push(kind, class, &[&payload]);
+                }
+                let mut claim = producer.claim(kind, class, length)?;
+                claim.write(length / 2, &payload[length / 2..]);
+                claim.write(0, &payload[..length / 2]);
+                Ok(claim.commit())
+            };
+            match CrashMemory::run(|| append(&mut self.producer)) {
                 Ok(Ok(position)) => {
                     self.sent.push(Sent { position, end: self.producer.position(), kind, payload });
                 }

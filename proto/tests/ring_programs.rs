@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use ivring_proto::{
     layout::control_word,
     memory::{HeapMemory, Memory},
-    ring::{Class, Consumer, Producer, PushError},
+    ring::{Class, Consumer, Producer, PushError, Record},
 };
 use proptest::prelude::*;
 
@@ -17,8 +17,14 @@ use bare_ring::{place, size};
 enum Step {
     /// Class and kind, and how large on a scale to 1000 of what its class may have.
     Push(Class, u8, u16),
+    /// The same, written in place: in pieces of this many bytes, from the last one to the first.
+    Claim(Class, u8, u16, usize),
+    /// The same, given up after one piece.
+    GiveUp(Class, u16),
     Flush,
     Take,
+    /// The same, in pieces of this many bytes.
+    TakePieces(usize),
     Release,
     Window(u64),
 }
@@ -26,6 +32,10 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let class = prop_oneof![Just(Class::Control), Just(Class::Message), Just(Class::Bulk)];
     let step = prop_oneof![
+        3 => (class.clone(), 2..=255_u8, 0..=1000_u16, 1..90_usize)
+            .prop_map(|(class, kind, scale, piece)| Step::Claim(class, kind, scale, piece)),
+        1 => (class.clone(), 0..=1000_u16).prop_map(|(class, scale)| Step::GiveUp(class, scale)),
+        3 => (1..90_usize).prop_map(Step::TakePieces),
         6 => (class, 2..=255_u8, 0..=1000_u16).prop_map(|(class, kind, scale)| Step::Push(class, kind, scale)),
         2 => Just(Step::Flush),
         6 => Just(Step::Take),
@@ -96,6 +106,42 @@ impl Oracle {
     }
 }
 
+fn payload_of(producer: &Producer<HeapMemory>, number: usize, class: Class, scale: u16) -> Vec<u8> {
+    let max = if class == Class::Bulk { producer.max_fragment() } else { producer.max_payload() };
+    (0..max * usize::from(scale) / 1000).map(|i| (number * 31 + i).to_le_bytes()[0]).collect()
+}
+
+/// Writes a record in place, from its last piece to its first.
+fn claim(
+    producer: &mut Producer<HeapMemory>,
+    kind: u8,
+    class: Class,
+    payload: &[u8],
+    piece: usize,
+) -> Result<u64, PushError> {
+    let mut claim = producer.claim(kind, class, payload.len())?;
+    assert_eq!(claim.length(), payload.len());
+    for (number, bytes) in payload.chunks(piece).enumerate().rev() {
+        claim.write(number * piece, bytes);
+    }
+    Ok(claim.commit())
+}
+
+/// A payload in pieces, which must agree with its words.
+fn take_pieces(consumer: &Consumer<HeapMemory>, record: &Record, piece: usize) -> Vec<u8> {
+    let view = consumer.view(record);
+    let (mut got, mut buffer) = (vec![], vec![0; piece]);
+    let mut chunks = view.chunks(&mut buffer);
+    while let Some(chunk) = chunks.next_chunk() {
+        got.extend_from_slice(chunk);
+    }
+    for (number, word) in got.as_chunks::<8>().0.iter().enumerate() {
+        assert_eq!(view.word(number * 8), u64::from_le_bytes(*word));
+    }
+    assert_eq!(view.length(), got.len());
+    got
+}
+
 fn run(capacity: u64, start: u64, steps: &[Step]) {
     let memory = HeapMemory::new(size(capacity));
     let mut producer = Producer::start(memory.clone(), place(capacity), 42, start);
@@ -103,13 +149,14 @@ fn run(capacity: u64, start: u64, steps: &[Step]) {
     let mut oracle = Oracle { capacity, memory, queue: VecDeque::new(), flushed: 0, bulk: VecDeque::new() };
     for (number, step) in steps.iter().enumerate() {
         match *step {
-            Step::Push(class, kind, scale) => {
-                let max = if class == Class::Bulk { producer.max_fragment() } else { producer.max_payload() };
-                let length = max * usize::from(scale) / 1000;
-                let payload: Vec<u8> = (0..length).map(|i| (number * 31 + i).to_le_bytes()[0]).collect();
+            Step::Push(class, kind, scale) | Step::Claim(class, kind, scale, _) => {
+                let payload = payload_of(&producer, number, class, scale);
                 let position = producer.position();
-                let outcome = producer.push(kind, class, &[&payload]);
-                oracle.check_push(class, position, length, outcome);
+                let outcome = match *step {
+                    Step::Claim(_, _, _, piece) => claim(&mut producer, kind, class, &payload, piece),
+                    _ => producer.push(kind, class, &[&payload]),
+                };
+                oracle.check_push(class, position, payload.len(), outcome);
                 match outcome {
                     Ok(_) => oracle.queue.push_back((kind, payload)),
                     Err(error) => {
@@ -118,19 +165,35 @@ fn run(capacity: u64, start: u64, steps: &[Step]) {
                     }
                 }
             }
+            Step::GiveUp(class, scale) => {
+                let payload = payload_of(&producer, number, class, scale);
+                let position = producer.position();
+                match producer.claim(2, class, payload.len()) {
+                    Ok(mut claim) => claim.write(payload.len() / 2, &payload[payload.len() / 2..]),
+                    // As after a record that was refused.
+                    Err(_) => oracle.flushed = oracle.queue.len(),
+                }
+                assert_eq!(producer.position(), position, "a claim given up takes no room");
+            }
             Step::Flush => {
                 producer.flush();
                 oracle.flushed = oracle.queue.len();
             }
-            Step::Take => {
+            Step::Take | Step::TakePieces(_) => {
                 let Some(record) = consumer.peek().unwrap() else {
                     assert_eq!(oracle.flushed, 0, "flushed records do not arrive");
                     assert_eq!(oracle.head(), consumer.position(), "empty, but not released");
                     continue;
                 };
                 let (kind, payload) = oracle.queue.pop_front().expect("more arrives than was sent");
-                let mut got = vec![0; record.length()];
-                consumer.copy_out(&record, 0, &mut got);
+                let got = match *step {
+                    Step::TakePieces(piece) => take_pieces(&consumer, &record, piece),
+                    _ => {
+                        let mut got = vec![0; record.length()];
+                        consumer.copy_out(&record, 0, &mut got);
+                        got
+                    }
+                };
                 assert_eq!((record.kind(), got, record.redelivered()), (kind, payload, false));
                 consumer.commit();
                 oracle.flushed = oracle.flushed.saturating_sub(1);

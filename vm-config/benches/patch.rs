@@ -1,10 +1,13 @@
-//! What reading and patching the XML of one domain costs, by its size.
+//! What patching the XML of domains costs: one as text, by its size, and many files in their place.
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
+use std::fs;
 use std::hint::black_box;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ivring_vm_config::{Domain, Plan, Request, Shmem};
 
 /// A domain with `disks` disks: 20 make about the XML that a virtual machine usually has.
@@ -43,9 +46,41 @@ fn patch(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// How many files are changed in their place.
+const FILES: u64 = 2000;
+
+/// The whole command, as it changes files on the disk that has the target folder.
+fn in_place(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("patch/in-place");
+    group.throughput(Throughput::Elements(FILES)).sample_size(10).warm_up_time(Duration::from_millis(1));
+    let xml = domain(20);
+    let make_files = || {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let files: Vec<_> = (0..FILES).map(|file| folder.path().join(format!("{file}.xml"))).collect();
+        for file in &files {
+            fs::write(file, &xml).expect("a file");
+        }
+        (folder, files)
+    };
+    group.bench_function(BenchmarkId::new("files", FILES), |bencher| {
+        bencher.iter_batched(
+            make_files,
+            |(folder, files)| {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_ivring-vm-config"));
+                let status =
+                    command.args(["patch", "--in-place"]).args(&files).stdout(Stdio::null()).status();
+                assert!(status.expect("it runs").success());
+                folder
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = patch
+    targets = patch, in_place
 }
 criterion_main!(benches);

@@ -76,14 +76,18 @@ fn is_used(domain: &Domain<'_>, controller: &Controller, gone: &[usize]) -> bool
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const NIC: &str = "interface";
     const NOTHING: [u8; 0] = [];
 
-    /// A `q35` with `controllers`, each `(model, index, bus, slot, function)`, and `devices`, each
-    /// `(element, bus, slot, function)`.
-    fn domain(controllers: &[(&str, u8, u8, u8, u8)], devices: &[(&str, u8, u8, u8)]) -> String {
+    /// Model, index, bus, slot and function of a controller.
+    type Parts = (&'static str, u8, u8, u8, u8);
+
+    /// A `q35` with `controllers` and `devices`, each `(element, bus, slot, function)`.
+    fn domain(controllers: &[Parts], devices: &[(&str, u8, u8, u8)]) -> String {
         let address = |bus: u8, slot: u8, function: u8| {
             format!("<address type='pci' bus='{bus}' slot='{slot}' function='{function}'/>")
         };
@@ -115,7 +119,7 @@ mod tests {
     const OURS: &str = "shmem";
 
     /// What libvirt makes of a `q35` with a spare port: the bridge goes there, and there is another spare one.
-    fn with_a_spare_port() -> [Vec<(&'static str, u8, u8, u8, u8)>; 2] {
+    fn with_a_spare_port() -> [Vec<Parts>; 2] {
         let before = vec![(PORT, 1, 0, 1, 0), (PORT, 2, 0, 1, 1), (PORT, 3, 0, 1, 2)];
         let mut now = before.clone();
         now.extend([(PORT, 4, 0, 1, 3), (BRIDGE, 5, 3, 0, 0)]);
@@ -189,5 +193,38 @@ mod tests {
         let before = domain(&[], &[]);
         let now = domain(&[(BRIDGE, 1, 2, 1, 0), (BRIDGE, 2, 1, 1, 0)], &[(OURS, 1, 1, 0)]);
         assert_eq!(added(&before, &now), NOTHING);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+        #[test]
+        fn nothing_misses_what_goes(
+            places in proptest::collection::vec((0_usize..3, any::<prop::sample::Index>(), 0_u8..4, 0_u8..3), 0..6),
+            old in any::<prop::sample::Index>(),
+            devices in proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..4, 0_u8..3), 0..4),
+            own in any::<prop::sample::Index>(),
+        ) {
+            let controllers: Vec<Parts> = (1..)
+                .zip(&places)
+                .map(|(index, (model, bus, slot, function))| {
+                    let bus = u8::try_from(bus.index(usize::from(index))).unwrap();
+                    ([PORT, BRIDGE, "pci-bridge"][*model], index, bus, *slot, *function)
+                })
+                .collect();
+            let old = old.index(controllers.len() + 1);
+            let on_a_bus = |bus: &prop::sample::Index| u8::try_from(bus.index(controllers.len() + 1)).unwrap();
+            let mut all: Vec<_> =
+                devices.iter().map(|(bus, slot, function)| (NIC, on_a_bus(bus), *slot, *function)).collect();
+            all.push((OURS, on_a_bus(&own), 1, 0));
+            let told = added(&domain(&controllers[..old], &[]), &domain(&controllers, &all));
+
+            let last = u8::try_from(controllers.len()).unwrap();
+            prop_assert!(told.iter().copied().eq((0..).map(|at| last - at).take(told.len())), "{told:?}");
+            prop_assert!(told.iter().all(|&index| usize::from(index) > old), "{told:?}");
+            let stay = controllers.iter().filter(|parts| !told.contains(&parts.1)).map(|parts| parts.2);
+            let stay = stay.chain(all.iter().filter(|device| device.0 == NIC).map(|device| device.1));
+            prop_assert_eq!(stay.filter(|bus| told.contains(bus)).collect::<Vec<_>>(), NOTHING);
+        }
     }
 }

@@ -1,19 +1,22 @@
 //! Changing a file in its place: whole or not at all.
 
+mod replacements;
+
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use tempfile::NamedTempFile;
 use thiserror::Error;
+
+pub use replacements::Replacements;
 
 use crate::LARGEST_INPUT;
 
 /// What the name of a backup ends with, after the name of the file.
 pub const BACKUP_SUFFIX: &str = ".ivring-backup";
 
-/// A file that has been read and may be replaced.
+/// A file that has been read and may be replaced, by [`Replacements`].
 #[derive(Debug)]
 pub struct InPlace {
     path: PathBuf,
@@ -52,6 +55,9 @@ pub enum InPlaceError {
         /// What the system says.
         source: io::Error,
     },
+    /// It was replaced, and a power failure may take that back.
+    #[error("replaced, but a power failure may still take that back: cannot sync its folder: {0}")]
+    Unsynced(io::Error),
     /// The system says no.
     #[error("cannot {what}: {source}")]
     Io {
@@ -78,6 +84,7 @@ impl InPlaceError {
             Self::NotOrdinary(_) => "not-ordinary",
             Self::ChangedMeanwhile => "changed-meanwhile",
             Self::Owner { .. } => "owner",
+            Self::Unsynced(_) => "unsynced",
             Self::Io { .. } => "io",
         }
     }
@@ -119,30 +126,8 @@ impl InPlace {
         &self.content
     }
 
-    /// Replaces the file by `text` and keeps what it was beside it, under its name and [`BACKUP_SUFFIX`], readable by
-    /// its owner only. Mode, owner and group stay; extended attributes do not. Both files come into being whole.
-    ///
-    /// Returns the path of the backup. Blocks until both are on the disk.
-    ///
-    /// # Errors
-    ///
-    /// [`InPlaceError`]. The file is then as it was.
-    pub fn replace(&self, text: &str) -> Result<PathBuf, InPlaceError> {
-        let metadata = fs::symlink_metadata(&self.path).map_err(io_error("read it again"))?;
-        if !metadata.is_file() || read(&self.path)? != self.content {
-            return Err(InPlaceError::ChangedMeanwhile);
-        }
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        let backup = write_beside(folder, &self.content, &metadata, 0o600)?;
-        let new = write_beside(folder, text.as_bytes(), &metadata, metadata.mode() & 0o7777)?;
-        let mut backup_path = self.path.clone().into_os_string();
-        backup_path.push(BACKUP_SUFFIX);
-        let backup_path = PathBuf::from(backup_path);
-        backup.persist(&backup_path).map_err(|error| io_error("write the backup")(error.error))?;
-        new.persist(&self.path).map_err(|error| io_error("replace it")(error.error))?;
-        // The names are on the disk once their folder is.
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("sync its folder"))?;
-        Ok(backup_path)
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
     }
 }
 
@@ -154,31 +139,6 @@ fn read(path: &Path) -> Result<Vec<u8>, InPlaceError> {
         .and_then(|file| file.take(most).read_to_end(&mut content))
         .map_err(io_error("read it"))?;
     Ok(content)
-}
-
-/// A file in `folder` with `content`, on the disk, of the owner that `like` has; it goes if it is not persisted.
-fn write_beside(
-    folder: &Path,
-    content: &[u8],
-    like: &fs::Metadata,
-    mode: u32,
-) -> Result<NamedTempFile, InPlaceError> {
-    // Made with mode 0600, so nobody else reads it before it has the owner and mode it is to have.
-    let mut file = NamedTempFile::with_prefix_in(".ivring-", folder).map_err(io_error("write beside it"))?;
-    file.write_all(content).map_err(io_error("write beside it"))?;
-    let made = file.as_file().metadata().map_err(io_error("write beside it"))?;
-    let (uid, gid) = (like.uid(), like.gid());
-    if (made.uid(), made.gid()) != (uid, gid) {
-        fchown(file.as_file(), Some(uid), Some(gid)).map_err(|source| InPlaceError::Owner {
-            uid,
-            gid,
-            source,
-        })?;
-    }
-    let permissions = fs::Permissions::from_mode(mode);
-    file.as_file().set_permissions(permissions).map_err(io_error("keep its mode"))?;
-    file.as_file().sync_all().map_err(io_error("write beside it"))?;
-    Ok(file)
 }
 
 /// Whether libvirt keeps the file at `path`, which is absolute and without links.
@@ -218,17 +178,5 @@ mod tests {
         {
             assert!(!is_owned_by_libvirt(Path::new(path)), "{path}");
         }
-    }
-
-    #[test]
-    fn what_another_wrote_meanwhile_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.xml");
-        fs::write(&path, "one").unwrap();
-        let file = InPlace::open(&path).unwrap();
-        fs::write(&path, "another").unwrap();
-        assert!(matches!(file.replace("new"), Err(InPlaceError::ChangedMeanwhile)));
-        assert_eq!(fs::read_to_string(&path).unwrap(), "another");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

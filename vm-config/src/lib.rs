@@ -55,7 +55,7 @@ pub use diff::unified;
 pub use domain::{Domain, Existing, Layout};
 pub use edits::edits_since;
 pub use hot_plug::hot_plug;
-pub use in_place::{BACKUP_SUFFIX, InPlace, InPlaceError};
+pub use in_place::{BACKUP_SUFFIX, InPlace, InPlaceError, Replacements};
 pub use pci::{PciAddress, PciAddressError};
 pub use plan::{Action, Notice, Plan};
 pub use position::Position;

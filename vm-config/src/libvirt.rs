@@ -12,6 +12,8 @@ mod judgement;
 mod listed;
 mod preflight;
 mod removal;
+mod rollback;
+mod saved;
 mod virsh;
 
 pub use backups::{BackupError, Backups};
@@ -22,3 +24,5 @@ pub use judgement::{Judgement, Standing, Waiting, Wish};
 pub use listed::{Listed, Selection, SelectionError};
 pub use preflight::Probe;
 pub use removal::{Controllers, Removal, Removed};
+pub use rollback::{Rollback, RolledBack};
+pub use saved::{Saved, SavedError};

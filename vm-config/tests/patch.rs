@@ -99,6 +99,40 @@ fn in_place_keeps_mode_and_owner_and_a_private_backup() {
 }
 
 #[test]
+fn a_file_given_twice_is_changed_once() {
+    let (folder, file) = folder();
+    let output = run_in(folder.path(), &["-i", "web1.xml", "./web1.xml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "web1.xml: fg_i3 added at 00:1f.0\n./web1.xml: nothing to change\n");
+    assert_eq!(fs::read_to_string(file.with_extension("xml.ivring-backup")).unwrap(), WEB1);
+}
+
+#[test]
+fn many_files_are_told_in_their_order() {
+    let (folder, _) = folder();
+    let files: Vec<String> = (0..150).map(|file| format!("{file}.xml")).collect();
+    let mut expected = String::new();
+    for (number, file) in files.iter().enumerate() {
+        let xen = number % 7 == 0;
+        fs::write(folder.path().join(file), if xen { WEB1.replace("kvm", "xen") } else { WEB1.to_owned() })
+            .unwrap();
+        if !xen {
+            expected += &format!("{file}: fg_i3 added at 00:1f.0\n");
+        }
+    }
+    let args: Vec<&str> = ["-i"].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let output = run_in(folder.path(), &args);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(text(&output.stdout), expected);
+    let again = run_in(folder.path(), &args);
+    assert_eq!(text(&again.stdout), expected.replace("fg_i3 added at 00:1f.0", "nothing to change"));
+    let json = run_in(folder.path(), &[&["--json", "--remove"], &*args].concat());
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let told: Vec<&str> = json.as_array().unwrap().iter().map(|one| one["file"].as_str().unwrap()).collect();
+    assert_eq!(told, files);
+}
+
+#[test]
 fn one_bad_file_does_not_stop_the_others() {
     let (folder, file) = folder();
     fs::write(folder.path().join("bad.xml"), "<domain>").unwrap();

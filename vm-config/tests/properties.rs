@@ -1,6 +1,8 @@
 //! What holds for every text: no byte beside the device changes, twice is once, and nothing panics.
 
-use ivring_vm_config::{Action, Domain, Layout, OnConflict, Plan, Request, Shmem, unified};
+use ivring_vm_config::{
+    Action, Domain, Layout, OnConflict, PciAddress, Plan, Request, Shmem, Slot, hot_plug, unified,
+};
 use proptest::prelude::*;
 
 fn request() -> Request {
@@ -69,6 +71,40 @@ fn domain() -> impl Strategy<Value = String> {
                  xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'/>{d}</domain>"
             )
         },
+    )
+}
+
+/// Where the controllers and devices of a domain are: index and model of each controller, which all sit elsewhere.
+type Places = (Vec<(u8, &'static str)>, Vec<PciAddress>);
+
+fn places() -> impl Strategy<Value = Places> {
+    let model = prop_oneof![
+        Just("pcie-root-port"),
+        Just("pcie-to-pci-bridge"),
+        Just("pci-bridge"),
+        Just("pcie-switch-upstream-port")
+    ];
+    let controllers = proptest::collection::btree_map(1_u8..4, model, 0..3);
+    let address = (0_u8..5, 1_u8..32, 0_u8..8).prop_map(|(bus, slot, function)| {
+        let slot = if slot % 2 == 0 { slot % 4 } else { slot };
+        PciAddress::new(bus, slot, function).expect("an address")
+    });
+    (controllers, proptest::collection::vec(address, 0..40))
+        .prop_map(|(controllers, devices)| (controllers.into_iter().collect(), devices))
+}
+
+fn running(machine: &str, (controllers, devices): &Places) -> String {
+    let controllers = controllers
+        .iter()
+        .map(|(index, model)| format!("<controller type='pci' index='{index}' model='{model}'/>"));
+    let devices = devices.iter().map(|address| {
+        let (bus, slot, function) = (address.bus(), address.slot(), address.function());
+        format!("<disk><address type='pci' bus='{bus}' slot='{slot}' function='{function}'/></disk>")
+    });
+    let devices: String = controllers.chain(devices).collect();
+    format!(
+        "<domain type='kvm' id='1'><os><type machine='{machine}'/></os><features><acpi/></features><devices>{devices}\
+         </devices></domain>"
     )
 }
 
@@ -154,6 +190,40 @@ proptest! {
         prop_assert_eq!(own, 1);
         if plan.action() == Action::Insert {
             prop_assert_eq!(Plan::remove(&after, &request()).unwrap().carry_out(&after), text);
+        }
+    }
+
+    #[test]
+    fn what_is_plugged_in_is_in_nothings_way(
+        live in places(),
+        config in places(),
+        pc in any::<bool>(),
+        slot in prop_oneof![
+            Just(Slot::Auto),
+            (1_u8..32).prop_map(Slot::Prefer),
+            (0_u8..5, 0_u8..32).prop_map(|(bus, slot)| Slot::Exact(PciAddress::new(bus, slot, 0).expect("an address"))),
+        ],
+    ) {
+        let machine = if pc { "pc" } else { "q35" };
+        let texts = [running(machine, &live), running(machine, &config)];
+        let domains = texts.each_ref().map(|text| Domain::read(text.as_bytes()).unwrap());
+        let request = request().with_slot(slot);
+        let Ok(address) = hot_plug(&domains[0], Some(&domains[1]), &request) else { return Ok(()) };
+        if let Slot::Exact(wanted) = slot {
+            prop_assert_eq!(address, wanted);
+        }
+        for (controllers, devices) in [live, config] {
+            prop_assert!(devices.iter().all(|device| !device.shares_slot(address)), "{}", address);
+            if address.bus() == 0 {
+                prop_assert!(pc && address.slot() > 1, "{}", address);
+                continue;
+            }
+            let model = controllers.iter().find(|(index, _)| *index == address.bus()).map(|(_, model)| *model);
+            match model {
+                Some("pcie-root-port") => prop_assert_eq!((address.slot(), address.function()), (0, 0)),
+                Some("pcie-to-pci-bridge" | "pci-bridge") => prop_assert!(address.slot() > 0, "{}", address),
+                other => prop_assert!(false, "{} on {:?}", address, other),
+            }
         }
     }
 

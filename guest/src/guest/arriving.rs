@@ -64,7 +64,9 @@ impl Guest {
             match self.end.receive(self.now, &mut self.buffer) {
                 Ok(Some(received)) => {
                     let started = self.started;
-                    if let Some(arrival) = self.exchange.take(received, || started.elapsed()) {
+                    if let Some(arrival) =
+                        self.exchange.take(received, self.end.piece(), || started.elapsed())
+                    {
                         flow = take(arrival);
                     }
                 }

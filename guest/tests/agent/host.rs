@@ -232,7 +232,7 @@ fn serve(path: &Path, jobs: &Receiver<Job>, tell: &Sender<Heard>) {
                     Kind::Message => Heard::Message { topic, payload, redelivered },
                     Kind::Response => Heard::Response { id, status, payload },
                     Kind::Pong | Kind::Ping => Heard::Pong { id },
-                    Kind::Fragment | Kind::End => match exchange.take(received, || now) {
+                    Kind::Fragment | Kind::End => match exchange.take(received, end.piece(), || now) {
                         Some(Arrival::Message { topic, payload, redelivered, .. }) => {
                             let (topic, payload) = (topic.into_owned(), payload.into_owned());
                             Heard::Message { topic, payload, redelivered }

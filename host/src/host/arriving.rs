@@ -96,7 +96,7 @@ impl Host {
             exchange.ack();
             match end.receive(&mut self.buffer) {
                 Ok(Some(received)) => {
-                    if let Some(arrival) = exchange.take(received, || started.elapsed()) {
+                    if let Some(arrival) = exchange.take(received, end.piece(), || started.elapsed()) {
                         *flow = take(&guest, arrival);
                     }
                 }

@@ -244,7 +244,7 @@ fn run(mut guest: GuestEnd<MappedFile>, orders: &Receiver<Order>, sees: &Sender<
             }
             _ => {}
         }
-        match exchange.take(received, || now).map(Arrival::into_owned) {
+        match exchange.take(received, guest.piece(), || now).map(Arrival::into_owned) {
             Some(Arrival::Message { topic, payload, redelivered, .. }) => {
                 tell(Seen::Message { topic: topic.into_owned(), payload: payload.into_owned(), redelivered });
             }

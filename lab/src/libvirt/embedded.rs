@@ -1,5 +1,6 @@
 //! libvirt's QEMU driver inside of virsh, which needs no daemon: all its files are in one folder.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
@@ -21,7 +22,10 @@ const COMMAND_LIMIT: &str = "120";
 const CAPABILITIES: &str = "cache/qemu/capabilities";
 
 /// What the driver learned of QEMU, which takes it seconds, for all that come after the first in this process.
-static LEARNED: Mutex<Option<Vec<(OsString, Vec<u8>)>>> = Mutex::new(None);
+static LEARNED: Mutex<Option<Learned>> = Mutex::new(None);
+
+/// Files of libvirt's, by name.
+type Learned = Vec<(OsString, Vec<u8>)>;
 
 /// A libvirt of its own, with the real QEMU driver. Dropping it ends its domains and removes all its files; so does any
 /// other end of the program.
@@ -53,11 +57,12 @@ impl Embedded {
         let root = lab.folder().join("libvirt");
         let it = Self { nobody, root, lab };
         it.lab.keeper().end_daemons(&it.root)?;
-        for folder in ["", "home", "etc", "cache", "cache/qemu", CAPABILITIES] {
+        for folder in ["", "bin", "home", "etc", "cache", "cache/qemu", CAPABILITIES] {
             it.made(&it.root.join(folder), |path| fs::create_dir(path))?;
         }
         // There is no virtlogd.
         it.write("etc/qemu.conf", b"stdio_handler = \"file\"\n")?;
+        it.executable("bin/virsh", include_bytes!("virsh.sh"))?;
         let mut learned = LEARNED.lock().unwrap_or_else(PoisonError::into_inner);
         match learned.as_ref() {
             Some(files) => {
@@ -74,7 +79,7 @@ impl Embedded {
         Ok(it)
     }
 
-    fn learned(&self) -> Result<Vec<(OsString, Vec<u8>)>, Error> {
+    fn learned(&self) -> Result<Learned, Error> {
         let folder = self.root.join(CAPABILITIES);
         let error = || Error::io(format!("cannot read {}", folder.display()));
         let files = fs::read_dir(&folder).map_err(error())?.filter_map(Result::ok);
@@ -123,12 +128,21 @@ impl Embedded {
     ///
     /// [`Error::Io`] if it cannot be copied.
     pub fn bring(&self, program: &Path) -> Result<PathBuf, Error> {
-        let copy = self.root.join(program.file_name().unwrap_or_default());
-        let readable = fs::Permissions::from_mode(0o755);
-        fs::copy(program, &copy)
-            .and_then(|_| fs::set_permissions(&copy, readable))
-            .map_err(Error::io(format!("cannot copy {}", program.display())))?;
-        Ok(copy)
+        let bytes = fs::read(program).map_err(Error::io(format!("cannot read {}", program.display())))?;
+        self.executable(Path::new("bin").join(program.file_name().unwrap_or_default()), &bytes)
+    }
+
+    /// Writes a program, by its path below the folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it cannot be written.
+    pub fn executable(&self, path: impl AsRef<Path>, bytes: &[u8]) -> Result<PathBuf, Error> {
+        let path = self.root.join(path);
+        fs::write(&path, bytes)
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
+            .map_err(Error::io(format!("cannot write {}", path.display())))?;
+        Ok(path)
     }
 
     /// Runs a program as this libvirt's user, with `input` as its standard input, and waits for its end.
@@ -150,7 +164,10 @@ impl Embedded {
             .args(arguments)
             .current_dir(&self.root)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env(
+                "PATH",
+                format!("{}:{}", self.root.join("bin").display(), env::var("PATH").unwrap_or_default()),
+            )
             .env("HOME", self.root.join("home"))
             .env("LIBVIRT_DEFAULT_URI", self.uri())
             .stdin(stdin)
@@ -180,7 +197,7 @@ impl Embedded {
     ///
     /// [`Error::Failed`] with its messages if it does not.
     pub fn virsh(&self, arguments: &[&str], input: &str) -> Result<String, Error> {
-        let output = self.run(Path::new("virsh"), &[&["--quiet"], arguments].concat(), input)?;
+        let output = self.run(&self.root.join("bin/virsh"), &[&["--quiet"], arguments].concat(), input)?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }

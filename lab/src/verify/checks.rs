@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::{Check, Tally, no_std};
 use crate::cargo::{cargo, into_folder, with_flags};
-use crate::packages::prepare_python;
+use crate::packages::{prepare_guest_agent, prepare_python};
 use crate::{Artifacts, Consent, Error, elf, prepare, prepare_libvirt, workspace};
 
 /// The agent travels into every guest: it must stay smaller than this.
@@ -77,8 +77,10 @@ fn loom_tests() -> Result<Vec<String>, Error> {
 
 /// Installs what tests need. Without it those tests are skipped, each of them saying so.
 fn programs(consent: Consent) -> Result<Tally, Error> {
-    let prepared =
-        prepare(None, consent).and_then(|_| prepare_python(consent)).and_then(|()| prepare_libvirt(consent));
+    let prepared = prepare(None, consent)
+        .and_then(|_| prepare_python(consent))
+        .and_then(|()| prepare_libvirt(consent))
+        .and_then(|()| prepare_guest_agent(consent).map(drop));
     match prepared {
         Ok(()) => Ok(Tally::PASSED),
         Err(Error::Refused(reason)) => {

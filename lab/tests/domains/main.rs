@@ -1,5 +1,10 @@
 //! `ivring-vm-config` with libvirt's real QEMU driver, each test with a libvirt of its own.
 
+mod apply;
 mod driver;
+mod live;
 mod machine;
 mod placement;
+mod remove;
+mod rollback;
+mod standing;

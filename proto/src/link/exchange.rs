@@ -24,6 +24,7 @@ use std::time::Duration;
 use super::{Kind, Link, Received, SendError, Status, Topic};
 use crate::layout::Version;
 use crate::memory::Memory;
+use crate::ring::View;
 use asked::{Asked, Question};
 use outcome::Ending;
 use outgoing::{Outgoing, Transfer};
@@ -292,11 +293,12 @@ impl Exchange {
         self.incoming.want(wanted);
     }
 
-    /// Takes a record that the link received; returns what arrived with it, if that is for the program. The time is asked
-    /// for only where it matters.
-    pub fn take<'a>(
+    /// Takes a record that the link received, with its [piece](Link::piece) if it is a fragment; returns what arrived with
+    /// it, if that is for the program. The time is asked for only where it matters.
+    pub fn take<'a, M: Memory>(
         &mut self,
         received: Received<'a>,
+        piece: Option<View<'_, M>>,
         now: impl FnOnce() -> Duration,
     ) -> Option<Arrival<'a>> {
         self.settle(received.position);
@@ -312,7 +314,7 @@ impl Exchange {
             }
             Kind::Fragment => {
                 let fragment = received.fragment?;
-                let whole = self.incoming.take(&received, &fragment);
+                let whole = self.incoming.take(&received, &fragment, &piece?);
                 self.losses.stray_fragments = self.incoming.dropped();
                 self.losses.unwanted = self.incoming.unwanted();
                 self.whole(whole?, now())

@@ -46,12 +46,14 @@ impl Fragment {
         bytemuck::cast(Header { transfer: transfer.to_le(), total: total.to_le(), offset: offset.to_le() })
     }
 
-    /// Takes a fragment's payload apart: its header, checked against the length of the piece, and the piece.
-    pub(super) fn decode<'a>(decoded: &Decoded<'a>) -> Result<(Self, &'a [u8]), EnvelopeError> {
-        let length = decoded.payload.len();
+    /// Reads a fragment's header at the beginning of `decoded`, of whose payload `rest` more bytes are still in the ring.
+    /// Returns it, checked against the length of the piece, with that length.
+    pub(super) fn decode(decoded: &Decoded<'_>, rest: usize) -> Result<(Self, usize), EnvelopeError> {
+        let length = decoded.payload.len() + rest;
         let of = decoded.flags;
         let wrong = |total, offset| EnvelopeError::Fragment { length, offset, total, of };
         let (header, piece) = decoded.payload.split_at_checked(FRAGMENT).ok_or(wrong(0, 0))?;
+        let piece = piece.len() + rest;
         let header: Header = bytemuck::pod_read_unaligned(header);
         let (transfer, total, offset) =
             (u64::from_le(header.transfer), u64::from_le(header.total), u64::from_le(header.offset));
@@ -59,8 +61,8 @@ impl Fragment {
             Some(kind @ (Kind::Message | Kind::Request | Kind::Response)) => kind,
             _ => return Err(wrong(total, offset)),
         };
-        let end = offset.checked_add(piece.len() as u64);
-        if piece.is_empty() || end.is_none_or(|end| end > total) {
+        let end = offset.checked_add(piece as u64);
+        if piece == 0 || end.is_none_or(|end| end > total) {
             return Err(wrong(total, offset));
         }
         let named = matches!(whole, Kind::Message | Kind::Request) && offset == 0;
@@ -78,7 +80,12 @@ mod tests {
 
     fn decoded(flags: u8, topic: &'static str, payload: &[u8]) -> Result<(Fragment, usize), EnvelopeError> {
         let decoded = Decoded { id: 1, flags, status: Status::Ok, topic, payload };
-        Fragment::decode(&decoded).map(|(fragment, piece)| (fragment, piece.len()))
+        let whole = Fragment::decode(&decoded, 0);
+        if let Some((head, rest)) = payload.split_at_checked(FRAGMENT) {
+            let decoded = Decoded { payload: head, ..decoded };
+            assert_eq!(Fragment::decode(&decoded, rest.len()), whole, "with the piece still in the ring");
+        }
+        whole
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::layout::{
     NAME_LEN, RegionState, Superblock, SuperblockError, Version, VersionRange, read_superblock,
 };
 use crate::memory::Memory;
-use crate::ring::{Consumer, Producer};
+use crate::ring::{Consumer, Producer, View};
 use crate::session::{
     Answer, Attachment, AttachmentEvent, CloseReason, Entropy, Identity, JoinProgress, JoinRequest, Joiner,
     Liveness, Offer, Text, Uuid, seen_before,
@@ -318,6 +318,14 @@ impl<M: Memory + Clone> GuestEnd<M> {
                 self.state = State::Region { next_look: now + REJOIN };
                 Err(error)
             }
+        }
+    }
+
+    /// The piece of the fragment that was received last, see [`Link::piece`].
+    pub fn piece(&self) -> Option<View<'_, M>> {
+        match &self.state {
+            State::Attached { link, .. } => link.piece(),
+            _ => None,
         }
     }
 

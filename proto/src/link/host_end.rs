@@ -3,7 +3,7 @@
 use super::{Counters, Kind, Link, LinkError, Received, SendError};
 use crate::layout::{ChannelPlace, Geometry, VersionRange, control_word as word};
 use crate::memory::Memory;
-use crate::ring::{Consumer, HEADER, Producer, walk};
+use crate::ring::{Consumer, HEADER, Producer, View, walk};
 use crate::session::{
     Binding, Channel, ChannelEvent, CloseReason, Entropy, Identity, JoinRequest, Phase, Refusal, Starts,
     seen_before,
@@ -299,6 +299,11 @@ impl<M: Memory + Clone> HostEnd<M> {
                 Err(error)
             }
         }
+    }
+
+    /// The piece of the fragment that was received last, see [`Link::piece`].
+    pub fn piece(&self) -> Option<View<'_, M>> {
+        self.link.as_ref().and_then(Link::piece)
     }
 
     /// Sends through `send` when attached, and counts.

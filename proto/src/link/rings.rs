@@ -1,9 +1,9 @@
 //! Both rings of one channel, and the messages in them.
 
-use super::envelope::{EnvelopeError, Kind, Status, Topic, decode, encode};
+use super::envelope::{ENVELOPE, EnvelopeError, Kind, MAX_TOPIC, Status, Topic, decode, encode};
 use super::fragment::{FRAGMENT, Fragment};
 use crate::memory::Memory;
-use crate::ring::{Class, Consumer, Fault, Producer, PushError, Record};
+use crate::ring::{Class, Consumer, Fault, Producer, PushError, Record, View};
 use crate::session::BEAT;
 use core::time::Duration;
 
@@ -12,6 +12,9 @@ const BUDGET: usize = 64;
 
 /// The peer's hint is looked at this often, for its line is written with every message.
 const HINT_LOOK: Duration = Duration::from_millis(250);
+
+/// The most that can stand before the piece in a fragment.
+const FRAGMENT_HEAD: usize = ENVELOPE + MAX_TOPIC + FRAGMENT;
 
 /// Why a message was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +77,7 @@ pub struct Received<'a> {
     pub topic: &'a str,
     /// How a request went; only in responses.
     pub status: Status,
-    /// The payload; of a fragment just its piece.
+    /// The payload; nothing of a fragment, whose piece stays in the ring: see [`Link::piece`].
     pub payload: &'a [u8],
     /// Where the piece belongs, in a fragment.
     pub fragment: Option<Fragment>,
@@ -112,6 +115,8 @@ pub struct Link<M> {
     tx: Producer<M>,
     rx: Consumer<M>,
     pending: bool,
+    /// The fragment received last, and where its piece begins.
+    piece: Option<(Record, usize)>,
     counters: Counters,
     next_hint_look: Duration,
     /// Since when the peer's hint is ahead of an empty ring.
@@ -125,6 +130,7 @@ impl<M: Memory> Link<M> {
             tx,
             rx,
             pending: false,
+            piece: None,
             counters: Counters::default(),
             next_hint_look: Duration::ZERO,
             behind_since: None,
@@ -294,6 +300,7 @@ impl<M: Memory> Link<M> {
     /// Says that what was received last is done with: it will not be delivered again. The next
     /// [`receive`](Self::receive) says so too.
     pub fn ack(&mut self) {
+        self.piece = None;
         if core::mem::take(&mut self.pending) {
             self.rx.commit();
         }
@@ -328,24 +335,34 @@ impl<M: Memory> Link<M> {
         Ok(None)
     }
 
+    /// The piece of the fragment that was received last, still in the ring, until that is [done with](Self::ack).
+    pub fn piece(&self) -> Option<View<'_, M>> {
+        self.piece.as_ref().map(|(record, offset)| self.rx.view(record).after(*offset))
+    }
+
     fn hand_over<'a>(
         &mut self,
         kind: Kind,
         record: &Record,
         buffer: &'a mut [u8],
     ) -> Result<Received<'a>, LinkError> {
-        self.rx.copy_out(record, 0, buffer);
-        let decoded = decode(kind, buffer)?;
-        let (fragment, payload) = match kind {
+        // A piece is copied once, to where it is put together.
+        let length = buffer.len();
+        let most = if kind == Kind::Fragment { FRAGMENT_HEAD } else { length };
+        let copied = &mut buffer[..length.min(most)];
+        self.rx.copy_out(record, 0, copied);
+        let decoded = decode(kind, copied)?;
+        let (fragment, payload, bytes) = match kind {
             Kind::Fragment => {
-                let (fragment, piece) = Fragment::decode(&decoded)?;
-                (Some(fragment), piece)
+                let (fragment, piece) = Fragment::decode(&decoded, length - copied.len())?;
+                self.piece = Some((*record, length - piece));
+                (Some(fragment), &[][..], piece)
             }
-            _ => (None, decoded.payload),
+            _ => (None, decoded.payload, decoded.payload.len()),
         };
         self.pending = true;
         self.counters.received += 1;
-        self.counters.received_bytes += payload.len() as u64;
+        self.counters.received_bytes += bytes as u64;
         self.counters.redelivered += u64::from(record.redelivered());
         Ok(Received {
             kind,

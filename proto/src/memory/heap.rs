@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use super::{Fences, RawMemory, WriteBack, forward::forward_memory};
+use super::{CopyRoutine, Fences, RawMemory, WriteBack, forward::forward_memory};
 
 /// A line as the protocol counts them, so that the allocation starts at one.
 #[derive(Debug, Default)]
@@ -43,6 +43,24 @@ impl<F: Fences> HeapMemory<F> {
     #[must_use]
     pub fn with_fences<G: Fences>(self) -> HeapMemory<G> {
         HeapMemory { raw: self.raw.with_fences(), owner: self.owner }
+    }
+
+    /// As [`copy_in`](super::Memory::copy_in), by one routine instead of the one that the machine would use: to compare them.
+    ///
+    /// # Panics
+    ///
+    /// Also when this machine does not have the routine.
+    pub fn copy_in_by(&self, routine: CopyRoutine, at: u64, from: &[u8]) {
+        self.raw.copy_in_by(routine, at, from);
+    }
+
+    /// As [`copy_out`](super::Memory::copy_out), by one routine.
+    ///
+    /// # Panics
+    ///
+    /// Also when this machine does not have the routine.
+    pub fn copy_out_by(&self, routine: CopyRoutine, at: u64, into: &mut [u8]) {
+        self.raw.copy_out_by(routine, at, into);
     }
 }
 

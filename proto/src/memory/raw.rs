@@ -9,6 +9,8 @@ use core::{
     },
 };
 
+#[cfg(feature = "std")]
+use super::CopyRoutine;
 use super::{Fences, Memory, WriteBack, copy};
 
 /// Shared memory at a fixed address, with the fences of its memory type.
@@ -27,7 +29,8 @@ impl<F: Fences> RawMemory<F> {
     /// # Safety
     ///
     /// From now on until the last use of this value and of its copies, the bytes must be mapped for reads and writes, and
-    /// nothing in this process may access them but through such values or by atomics.
+    /// nothing in this process may access them but through such values or by atomics. Bytes beside them may be read, up to the
+    /// next multiple of 32 on either side: memory that is mapped by pages allows it.
     ///
     /// # Panics
     ///
@@ -70,6 +73,34 @@ impl<F: Fences> RawMemory<F> {
         };
         // SAFETY: `offset` is inside the memory or just behind its last byte by the check above.
         unsafe { self.base.add(offset) }.as_ptr()
+    }
+}
+
+#[cfg(feature = "std")]
+impl<F: Fences> RawMemory<F> {
+    /// As [`copy_in`](Memory::copy_in), by one routine.
+    ///
+    /// # Panics
+    ///
+    /// Also when this machine does not have the routine.
+    pub(super) fn copy_in_by(&self, routine: CopyRoutine, at: u64, from: &[u8]) {
+        assert!(routine.is_available(), "this machine cannot copy by {routine}");
+        let place = self.bytes(at, from.len());
+        // SAFETY: `bytes` has checked the range; `new`'s contract keeps it mapped and free of other accesses; the routine is
+        // available.
+        unsafe { copy::copy_in_by(routine, place, from) }
+    }
+
+    /// As [`copy_out`](Memory::copy_out), by one routine.
+    ///
+    /// # Panics
+    ///
+    /// Also when this machine does not have the routine.
+    pub(super) fn copy_out_by(&self, routine: CopyRoutine, at: u64, into: &mut [u8]) {
+        assert!(routine.is_available(), "this machine cannot copy by {routine}");
+        let place = self.bytes(at, into.len());
+        // SAFETY: as in `copy_in_by`.
+        unsafe { copy::copy_out_by(routine, place, into) }
     }
 }
 
@@ -121,14 +152,14 @@ impl<F: Fences> Memory for RawMemory<F> {
     fn copy_in(&self, at: u64, from: &[u8]) {
         let place = self.bytes(at, from.len());
         // SAFETY: `bytes` has checked the range; `new`'s contract keeps it mapped and free of other accesses.
-        unsafe { copy::copy_in(place, from) }
+        unsafe { copy::copy_in(F::MEMORY_TYPE, place, from) }
     }
 
     #[inline]
     fn copy_out(&self, at: u64, into: &mut [u8]) {
         let place = self.bytes(at, into.len());
         // SAFETY: `bytes` has checked the range; `new`'s contract keeps it mapped and free of other accesses.
-        unsafe { copy::copy_out(place, into) }
+        unsafe { copy::copy_out(F::MEMORY_TYPE, place, into) }
     }
 
     #[inline]

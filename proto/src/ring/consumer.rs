@@ -2,9 +2,10 @@
 
 use super::{
     fault::Fault,
-    header::{HEADER, Header, PADDING},
+    header::{Header, PADDING},
     lane::Lane,
     record::Record,
+    view::View,
 };
 use crate::{layout::RingPlace, memory::Memory};
 
@@ -160,6 +161,19 @@ impl<M: Memory> Consumer<M> {
         record
     }
 
+    /// The payload of the record peeked, where it lies: to take what is needed of it, in the pieces that are needed.
+    ///
+    /// # Panics
+    ///
+    /// When `record` is not the one peeked.
+    #[inline]
+    pub fn view(&self, record: &Record) -> View<'_, M> {
+        let Some(peeked) = self.peeked.as_ref().filter(|peeked| peeked.position == record.position) else {
+            panic!("record at {} is not the one peeked", record.position)
+        };
+        View::new(&self.lane, self.offset, peeked)
+    }
+
     /// Copies payload bytes from `offset` on, filling `into`.
     ///
     /// # Panics
@@ -167,16 +181,7 @@ impl<M: Memory> Consumer<M> {
     /// When `record` is not the one peeked, or when its payload ends before the bytes asked for.
     #[inline]
     pub fn copy_out(&self, record: &Record, offset: usize, into: &mut [u8]) {
-        let peeked = self.peeked.as_ref().is_some_and(|peeked| peeked.position == record.position);
-        assert!(peeked, "record at {} is not the one peeked", record.position);
-        let end = offset.checked_add(into.len());
-        assert!(
-            end.is_some_and(|end| end <= record.length),
-            "{} bytes at {offset} of a payload of {}",
-            into.len(),
-            record.length
-        );
-        self.lane.memory.copy_out(self.lane.data(self.offset) + HEADER + offset as u64, into);
+        self.view(record).copy_to(offset, into);
     }
 
     /// Passes the peeked record, if there is one: a successor may not deliver it again once its space is released.

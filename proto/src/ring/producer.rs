@@ -1,6 +1,7 @@
 //! The writing end of a ring.
 
 use super::{
+    claim::{Claim, Room},
     class::{BulkAccount, Class},
     fault::Fault,
     header::{HEADER, PADDING, round_up},
@@ -161,11 +162,39 @@ impl<M: Memory> Producer<M> {
     ///
     /// When `kind` is 0 or that of paddings.
     pub fn push(&mut self, kind: u8, class: Class, parts: &[&[u8]]) -> Result<u64, PushError> {
+        let payload = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+        let room = self.make_room(kind, class, payload)?;
+        let mut at = 0;
+        for part in parts {
+            self.write(&room, at, part);
+            at += part.len() as u64;
+        }
+        Ok(self.append(&room))
+    }
+
+    /// Claims a record of `payload` bytes, to be written in place and then [committed](Claim::commit). Errors and panics are
+    /// those of [`push`](Self::push).
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    ///
+    /// # Panics
+    ///
+    /// As [`push`](Self::push).
+    pub fn claim(&mut self, kind: u8, class: Class, payload: usize) -> Result<Claim<'_, M>, PushError> {
+        let room = self.make_room(kind, class, payload)?;
+        Ok(Claim { producer: self, room })
+    }
+
+    /// Makes sure that a record fits, and says where it goes. Nothing of it is stored yet: a padding shows with its record or
+    /// not at all.
+    #[inline]
+    fn make_room(&mut self, kind: u8, class: Class, payload: usize) -> Result<Room, PushError> {
         assert!(kind > PADDING, "kind {kind} is not for records");
         if let Some(fault) = self.fault {
             return Err(fault.into());
         }
-        let payload = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
         let max = if class == Class::Bulk { self.max_fragment() } else { self.max_payload() };
         if payload > max {
             return Err(PushError::TooLarge { length: payload, max });
@@ -173,31 +202,40 @@ impl<M: Memory> Producer<M> {
         if !self.proved {
             self.prove()?;
         }
-        let length = HEADER + payload as u64;
-        let span = round_up(length);
-        let room = self.lane.limits.capacity - self.offset;
-        let padding = if span > room { room } else { 0 };
+        let span = round_up(HEADER + payload as u64);
+        let left = self.lane.limits.capacity - self.offset;
+        let padding = if span > left { left } else { 0 };
         if self.open.is_some()
             && self.position.wrapping_sub(self.published) + padding + span > self.lane.limits.half
         {
             self.flush();
         }
         self.reserve(padding + span, class, span)?;
+        let offset = if padding > 0 { 0 } else { self.offset };
+        Ok(Room { kind, class, payload, padding, at: self.lane.data(offset) + HEADER })
+    }
 
+    /// Writes bytes of a payload; they must be inside the room.
+    #[inline]
+    pub(super) fn write(&self, room: &Room, offset: u64, bytes: &[u8]) {
+        self.lane.memory.copy_in(room.at + offset, bytes);
+    }
+
+    /// Appends the record whose payload is written, with its padding.
+    #[inline]
+    pub(super) fn append(&mut self, room: &Room) -> u64 {
+        let Room { kind, class, payload, padding, .. } = *room;
         if padding > 0 {
             self.place(padding, padding, PADDING);
         }
-        let mut at = self.lane.data(self.offset) + HEADER;
-        for part in parts {
-            self.lane.memory.copy_in(at, part);
-            at += part.len() as u64;
-        }
+        let length = HEADER + payload as u64;
+        let span = round_up(length);
         let position = self.position;
         self.place(length, span, kind);
         if class == Class::Bulk {
             self.bulk.add(padding + span, self.position, self.lane.limits.eighth);
         }
-        Ok(position)
+        position
     }
 
     /// Writes the header of a record whose payload is written, or keeps it when it is the batch's first.

@@ -105,7 +105,7 @@ impl Side {
             self.exchange.is_drained();
             return false;
         };
-        if let Some(arrival) = self.exchange.take(received, || self.now) {
+        if let Some(arrival) = self.exchange.take(received, self.link.piece(), || self.now) {
             self.arrived.push(arrival.into_owned());
         }
         true

@@ -51,6 +51,14 @@ pub enum ChangeError {
         "the running domain has another device for the region: shut it down, then apply with --on-conflict replace"
     )]
     DiffersLive,
+    /// It is not there to be rolled back.
+    #[error(
+        "the domain is not defined any more: virsh define {0:?} brings it back, on the connection that had it"
+    )]
+    NotDefined(PathBuf),
+    /// Somebody has edited it since.
+    #[error("the domain was edited since, in {}: --discard-edits takes that back, too", .0.join(", "))]
+    Edited(Vec<String>),
     /// Somebody else changes it all the time.
     #[error("changed by another while it was being worked on, twice: nothing was done, run it again")]
     ChangedMeanwhile,
@@ -58,7 +66,7 @@ pub enum ChangeError {
     #[error("libvirt took the change and does not show it: look at virsh dumpxml; {}", backup_note(.0.as_ref()))]
     NotTaken(Option<PathBuf>),
     /// Some steps were done, and the next one failed.
-    #[error("{source}; before that, {done}: run it again to go on; {}", backup_note(.backup.as_ref()))]
+    #[error("{source}; before that, {done}; {}", way_back(.backup.as_ref()))]
     Stopped {
         /// What was done.
         done: String,
@@ -81,6 +89,13 @@ fn backup_note(backup: Option<&PathBuf>) -> String {
     })
 }
 
+/// What to do about a domain that is between two states, which is more than the device that differs.
+fn way_back(backup: Option<&PathBuf>) -> String {
+    backup.map_or("run it again".to_owned(), |path| {
+        format!("ivring-vm-config rollback --from {path:?} --discard-edits takes that back")
+    })
+}
+
 impl ChangeError {
     /// What it is in one word, for programs.
     #[must_use]
@@ -91,6 +106,8 @@ impl ChangeError {
             Self::NoDevice(_) => "no-device",
             Self::Transient => "transient",
             Self::DiffersLive => "differs-live",
+            Self::NotDefined(_) => "not-defined",
+            Self::Edited(_) => "edited",
             Self::ChangedMeanwhile => "changed-meanwhile",
             Self::NotTaken(_) => "not-taken",
             Self::Stopped { source, .. } => source.code(),
@@ -102,7 +119,15 @@ impl ChangeError {
     /// Whether it is a refusal, as against a failure.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::NoDevice(_) | Self::Transient | Self::DiffersLive)
+        matches!(
+            self,
+            Self::Refused(_)
+                | Self::NoDevice(_)
+                | Self::Transient
+                | Self::DiffersLive
+                | Self::NotDefined(_)
+                | Self::Edited(_)
+        )
     }
 }
 
@@ -137,7 +162,8 @@ impl<'a> Changes<'a> {
     ///
     /// # Errors
     ///
-    /// [`ChangeError`]; unless it is [`ChangeError::NotTaken`], nothing has changed.
+    /// [`ChangeError`]; unless it is [`ChangeError::NotTaken`], nothing has changed as far as virsh could tell. The backup is
+    /// there wherever something has.
     pub fn install(&mut self, domain: &Listed, live: bool) -> Result<Changed, ChangeError> {
         for _ in 0..2 {
             let (config, running) = self.documents(domain, live)?;
@@ -150,7 +176,8 @@ impl<'a> Changes<'a> {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(error) => {
-                    self.backups.discard(&domain.uuid);
+                    let before = config.as_deref().unwrap_or_default();
+                    discard_unused(self.connection, self.backups, domain, before, &error);
                     return Err(error);
                 }
             }
@@ -234,6 +261,23 @@ impl<'a> Changes<'a> {
         }
         steps.address = Some(hot_plug(&running, config.as_ref(), self.request)?);
         Ok(steps)
+    }
+}
+
+/// Takes back the backup of `domain` after a change that failed with `error`, unless something of it may have been done: a
+/// virsh that is killed or loses its connection may fail when libvirt has made the change. `before` is the configuration from
+/// before.
+pub(super) fn discard_unused(
+    connection: &Connection,
+    backups: &mut Backups,
+    domain: &Listed,
+    before: &str,
+    error: &ChangeError,
+) {
+    let never_asked =
+        matches!(error, ChangeError::Libvirt(LibvirtError::Connect { .. } | LibvirtError::NoVirsh));
+    if never_asked || connection.secure_config(&domain.uuid).is_ok_and(|now| now == before) {
+        backups.discard(&domain.uuid);
     }
 }
 

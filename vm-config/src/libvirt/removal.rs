@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::change::discard_unused;
 use super::{Backups, ChangeError, Connection, Judgement, LibvirtError, Listed, Scope, Standing, Wish};
-use crate::{Action, Domain, Existing, Plan, Request, added_controllers};
+use crate::{Action, Domain, Existing, Plan, Request, added_controllers, edits_since};
 
 /// How often a running domain is looked at while its guest is to let go of the device.
 const POLL: Duration = Duration::from_millis(250);
@@ -44,7 +45,6 @@ pub enum Controllers {
 }
 
 /// What is to go, and what it was found in.
-#[derive(Debug)]
 struct Doomed {
     /// The configuration, if something of it is to go.
     config: Option<Config>,
@@ -52,9 +52,10 @@ struct Doomed {
     live: Vec<String>,
 }
 
-#[derive(Debug)]
 struct Config {
     text: String,
+    /// The name of the region.
+    region: String,
     /// The text without the devices.
     without: String,
     /// The elements of the devices.
@@ -106,7 +107,8 @@ impl<'a> Removal<'a> {
     ///
     /// # Errors
     ///
-    /// [`ChangeError`]; unless it is [`ChangeError::Stopped`] or [`ChangeError::NotTaken`], nothing has changed.
+    /// [`ChangeError`]; unless it is [`ChangeError::Stopped`] or [`ChangeError::NotTaken`], nothing has changed as far as virsh
+    /// could tell. The backup is there wherever something has.
     pub fn remove(&mut self, domain: &Listed, live: bool) -> Result<Removed, ChangeError> {
         let doomed = self.doomed(domain, live)?;
         let mut backup = None;
@@ -117,7 +119,8 @@ impl<'a> Removal<'a> {
         let (held, controllers, now) = match self.take(domain, &doomed, &mut done) {
             Ok(taken) => taken,
             Err(error) if done.is_empty() => {
-                self.backups.discard(&domain.uuid);
+                let before = doomed.config.as_ref().map_or("", |config| &config.text);
+                discard_unused(self.connection, self.backups, domain, before, &error);
                 return Err(error);
             }
             Err(error) => {
@@ -155,14 +158,15 @@ impl<'a> Removal<'a> {
         if own.is_empty() {
             return Ok(None);
         }
+        let region = plan.device().region.name().to_owned();
         let controllers = if own.iter().all(|shmem| shmem.address().is_none_or(|it| it.bus() == 0)) {
             // For a device on bus 0 libvirt adds none.
             Some(Vec::new())
         } else {
-            self.before(uuid).map(|before| controllers(&before, &domain, plan.device().region.name()))
+            self.before(uuid).map(|before| controllers(&before, &domain, &region))
         };
         let (without, devices) = (plan.carry_out(&domain), elements(&domain, &own));
-        Ok(Some(Config { without, devices, controllers, text }))
+        Ok(Some(Config { region, without, devices, controllers, text }))
     }
 
     /// The devices of `domain` that are to go.
@@ -189,7 +193,7 @@ impl<'a> Removal<'a> {
         let uuid = &domain.uuid;
         for element in &doomed.live {
             match self.connection.detach(uuid, element, Scope::Live) {
-                Err(error) if !is_asked_already(&error) => return Err(error.into()),
+                Err(error) if !is_under_way(&error) => return Err(error.into()),
                 _ => done.push("the guest was asked to let go of the device".to_owned()),
             }
         }
@@ -220,7 +224,9 @@ impl<'a> Removal<'a> {
             return Ok(true);
         }
         // libvirt takes a controller from a configuration without asking who sits on it.
-        if self.connection.secure_config(uuid)? != config.without {
+        let now = self.connection.secure_config(uuid)?;
+        let (expected, now) = (Domain::read(config.without.as_bytes())?, Domain::read(now.as_bytes())?);
+        if !edits_since(&expected, &now, &config.region).is_empty() {
             return Ok(false);
         }
         for element in controllers {
@@ -268,7 +274,10 @@ fn controllers(before: &str, now: &Domain<'_>, name: &str) -> Vec<String> {
     texts.map(str::to_owned).collect()
 }
 
-/// Whether QEMU refuses because an earlier request is still under way.
-fn is_asked_already(error: &LibvirtError) -> bool {
-    matches!(error, LibvirtError::Failed { message, .. } if message.contains("in the process of unplug"))
+/// Whether QEMU refuses because an earlier request is still under way, or libvirt because that has ended by now.
+fn is_under_way(error: &LibvirtError) -> bool {
+    let LibvirtError::Failed { message, .. } = error else {
+        return false;
+    };
+    message.contains("in the process of unplug") || message.contains("device not found")
 }

@@ -3,6 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{self, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
@@ -101,13 +102,17 @@ impl Virsh {
     }
 }
 
-/// The lines of virsh's own errors. Other lines may show XML with secrets in it.
+/// The lines of virsh's own errors, and what ended it if it did not end by itself. Other lines may show XML with secrets in it.
 fn complaints(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stderr);
     let errors = text.lines().filter_map(|line| line.strip_prefix("error: "));
-    errors
+    let mut errors: Vec<String> = errors
         .map(|line| line.trim_end().chars().map(|c| if c.is_control() { '?' } else { c }).collect())
-        .collect()
+        .collect();
+    if let Some(signal) = output.status.signal().filter(|_| errors.is_empty()) {
+        errors.push(format!("virsh was ended by signal {signal}"));
+    }
+    errors
 }
 
 fn text(command: &str, bytes: Vec<u8>) -> Result<String, LibvirtError> {

@@ -9,9 +9,13 @@ use super::budget::{Budget, Share};
 use super::incarnation::Incarnation;
 use super::outcome::Ending;
 use crate::link::{Fragment, Kind, Received, Status};
+use crate::memory::Memory;
+use crate::ring::View;
 
 /// The first memory taken for a message.
 const FIRST: usize = 64 << 10;
+/// Bytes copied at a time.
+const CHUNK: usize = 4096;
 /// Endings that wait to be told. A peer that keeps to its window of transfers never has more unread.
 const MOST_ENDINGS: usize = 2 * super::WINDOW;
 
@@ -81,7 +85,12 @@ impl Reassembly {
     }
 
     /// Takes a piece; returns the message when that was the last one.
-    pub(super) fn take(&mut self, received: &Received<'_>, fragment: &Fragment) -> Option<Whole> {
+    pub(super) fn take<M: Memory>(
+        &mut self,
+        received: &Received<'_>,
+        fragment: &Fragment,
+        piece: &View<'_, M>,
+    ) -> Option<Whole> {
         let Fragment { transfer, offset, .. } = *fragment;
         if offset == 0 {
             self.begin(received, fragment);
@@ -98,7 +107,7 @@ impl Reassembly {
         }
         let partial = self.partial.as_mut()?;
         partial.whole.redelivered |= received.redelivered;
-        if !partial.append(received.payload) {
+        if !partial.append(piece) {
             self.give_up(transfer, Ending::NoMemory);
             return None;
         }
@@ -216,14 +225,14 @@ impl Reassembly {
 impl Partial {
     /// Appends a piece if there is memory for it. Takes twice as much each time, and never more than what has come twice
     /// over: a sender that promises much and sends little holds little.
-    fn append(&mut self, piece: &[u8]) -> bool {
+    fn append<M: Memory>(&mut self, piece: &View<'_, M>) -> bool {
         let Partial { total, received, unwanted, whole, share, .. } = self;
-        *received += piece.len();
+        *received += piece.length();
         if *unwanted {
             return true;
         }
         let payload = &mut whole.payload;
-        let needed = payload.len() + piece.len();
+        let needed = payload.len() + piece.length();
         if needed > payload.capacity() {
             let capacity = needed.max(2 * payload.capacity()).max(FIRST).min(*total);
             let more = capacity - payload.len();
@@ -231,7 +240,13 @@ impl Partial {
                 return false;
             }
         }
-        payload.extend_from_slice(piece);
+        // By way of a buffer that stays in the nearest cache: memory that is not yet a part of the vector cannot be written, and
+        // making it one first would write all of it twice.
+        let mut buffer = [0; CHUNK];
+        let mut chunks = piece.chunks(&mut buffer);
+        while let Some(chunk) = chunks.next_chunk() {
+            payload.extend_from_slice(chunk);
+        }
         true
     }
 }

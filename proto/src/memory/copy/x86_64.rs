@@ -1,143 +1,138 @@
-//! Copies for x86-64. Up to 128 bytes a few overlapping vector moves, above that `rep movsb`, whose start-up cost of some
-//! ten nanoseconds would otherwise dominate a small message.
+//! Copies for x86-64, by size and by what the processor and its operating system have.
+//!
+//! | file | what | for |
+//! | --- | --- | --- |
+//! | `short` | a few moves that overlap | cached memory, up to 128 bytes |
+//! | `long` | loops of vector moves, `rep movsb` | cached memory, above |
+//! | `blocks` | aligned accesses, as few as there can be | uncached and write-combining memory |
+//! | `processor` | which of them it can run | |
 
-use core::arch::asm;
+mod blocks;
+mod long;
+mod processor;
+mod short;
 
-/// Copies `from` to `shared`.
+use super::{CopyRoutine, MemoryType, word_loop};
+
+/// From here on `rep movsb` is faster than the AVX2 loop, where it is fast at all.
+const REP_MOVSB_BEFORE_AVX2: usize = 16 << 10;
+/// From here on it is faster than the SSE2 loop.
+const REP_MOVSB_BEFORE_SSE2: usize = 4 << 10;
+
+/// Whether this processor has what `routine` needs.
+pub(super) fn has(routine: CopyRoutine) -> bool {
+    match routine {
+        CopyRoutine::Avx2 => processor::get().avx2,
+        CopyRoutine::Streaming => processor::get().streaming_loads,
+        CopyRoutine::Words | CopyRoutine::Sse2 | CopyRoutine::RepMovsb | CopyRoutine::Blocks => true,
+    }
+}
+
+/// What copies more than a few bytes to or from memory of a type.
+#[inline]
+pub(super) fn choose(memory_type: MemoryType, length: usize) -> CopyRoutine {
+    let processor = processor::get();
+    let long = if processor.avx2 { REP_MOVSB_BEFORE_AVX2 } else { REP_MOVSB_BEFORE_SSE2 };
+    match memory_type {
+        MemoryType::WriteBack if length >= long && processor.fast_strings => CopyRoutine::RepMovsb,
+        MemoryType::WriteBack if processor.avx2 => CopyRoutine::Avx2,
+        MemoryType::WriteBack => CopyRoutine::Sse2,
+        MemoryType::WriteCombining if processor.streaming_loads => CopyRoutine::Streaming,
+        MemoryType::WriteCombining | MemoryType::Uncached => CopyRoutine::Blocks,
+    }
+}
+
+/// Copies `from` to `shared`, which is memory of a type.
 ///
 /// # Safety
 ///
 /// `shared` must be valid for writes of `from.len()` bytes, and the rest of the program must access them by atomics or by
 /// this module only.
 #[inline]
-pub(in super::super) unsafe fn copy_in(shared: *mut u8, from: &[u8]) {
-    // SAFETY: `from` is valid for reads of its own length, `shared` for writes of it by the caller's contract.
-    unsafe { copy(shared, from.as_ptr(), from.len()) }
+pub(in super::super) unsafe fn copy_in(memory_type: MemoryType, shared: *mut u8, from: &[u8]) {
+    let n = from.len();
+    match memory_type {
+        // SAFETY: `from` is valid for reads of its own length, `shared` for writes of it by the caller's contract.
+        MemoryType::WriteBack if n <= short::MOST => unsafe { short::copy(shared, from.as_ptr(), n) },
+        // SAFETY: as above.
+        MemoryType::WriteBack => unsafe { cached(shared, from.as_ptr(), n) },
+        // SAFETY: the caller's contract is the same, and what is chosen can be run.
+        _ => unsafe { copy_in_by(choose(memory_type, n), shared, from) },
+    }
 }
 
-/// Fills `into` from `shared`.
+/// Fills `into` from `shared`, which is memory of a type.
 ///
 /// # Safety
 ///
 /// `shared` must be valid for reads of `into.len()` bytes, and the rest of the program must access them by atomics or by
 /// this module only.
 #[inline]
-pub(in super::super) unsafe fn copy_out(shared: *const u8, into: &mut [u8]) {
-    // SAFETY: `into` is valid for writes of its own length, `shared` for reads of it by the caller's contract.
-    unsafe { copy(into.as_mut_ptr(), shared, into.len()) }
+pub(in super::super) unsafe fn copy_out(memory_type: MemoryType, shared: *const u8, into: &mut [u8]) {
+    let n = into.len();
+    match memory_type {
+        // SAFETY: `into` is valid for writes of its own length, `shared` for reads of it by the caller's contract.
+        MemoryType::WriteBack if n <= short::MOST => unsafe { short::copy(into.as_mut_ptr(), shared, n) },
+        // SAFETY: as above.
+        MemoryType::WriteBack => unsafe { cached(into.as_mut_ptr(), shared, n) },
+        // SAFETY: the caller's contract is the same, and what is chosen can be run.
+        _ => unsafe { copy_out_by(choose(memory_type, n), shared, into) },
+    }
 }
 
-/// Copies `n` bytes that do not overlap. Each class moves its first and its last bytes with moves of one width, which
-/// overlap in the middle: no loop, no byte outside the range, and the branches depend on the length only.
+/// Copies more than [`short::MOST`] bytes of cached memory.
 ///
 /// # Safety
 ///
-/// `src` must be valid for reads and `dst` for writes of `n` bytes. Other threads and processes may access either at the
-/// same time; the bytes read are then any mixture.
-#[inline]
-unsafe fn copy(dst: *mut u8, src: *const u8, n: usize) {
-    match n {
-        0 => {}
-        // SAFETY: reads and writes one byte.
-        1 => unsafe {
-            asm!(
-                "mov {a}, byte ptr [{src}]",
-                "mov byte ptr [{dst}], {a}",
-                a = out(reg_byte) _, src = in(reg) src, dst = in(reg) dst,
-                options(nostack, preserves_flags)
-            );
+/// As [`long::copy`].
+#[inline(never)]
+unsafe fn cached(dst: *mut u8, src: *const u8, n: usize) {
+    // SAFETY: the caller's contract is the same, and what is chosen can be run.
+    unsafe { long::copy(choose(MemoryType::WriteBack, n), dst, src, n) }
+}
+
+/// Copies `from` to `shared` by one routine.
+///
+/// # Safety
+///
+/// As [`copy_in`], and the processor must [have](has) the routine.
+#[inline(never)]
+pub(in super::super) unsafe fn copy_in_by(routine: CopyRoutine, shared: *mut u8, from: &[u8]) {
+    let (private, n) = (from.as_ptr(), from.len());
+    match routine {
+        // SAFETY: the caller's contract is the same.
+        CopyRoutine::Words => unsafe { word_loop::copy_in(shared, from) },
+        // SAFETY: the caller's contract is the same, and the processor has AVX2.
+        CopyRoutine::Blocks if processor::get().avx2 => unsafe {
+            blocks::store::<blocks::Avx2>(shared, from)
         },
-        // SAFETY: bytes 0..2 and n-2..n, both inside since n >= 2.
-        2..=3 => unsafe {
-            asm!(
-                "mov {a:x}, word ptr [{src}]",
-                "mov {b:x}, word ptr [{src} + {n} - 2]",
-                "mov word ptr [{dst}], {a:x}",
-                "mov word ptr [{dst} + {n} - 2], {b:x}",
-                a = out(reg) _, b = out(reg) _, src = in(reg) src, dst = in(reg) dst, n = in(reg) n,
-                options(nostack, preserves_flags)
-            );
-        },
-        // SAFETY: bytes 0..4 and n-4..n, both inside since n >= 4.
-        4..=7 => unsafe {
-            asm!(
-                "mov {a:e}, dword ptr [{src}]",
-                "mov {b:e}, dword ptr [{src} + {n} - 4]",
-                "mov dword ptr [{dst}], {a:e}",
-                "mov dword ptr [{dst} + {n} - 4], {b:e}",
-                a = out(reg) _, b = out(reg) _, src = in(reg) src, dst = in(reg) dst, n = in(reg) n,
-                options(nostack, preserves_flags)
-            );
-        },
-        // SAFETY: bytes 0..8 and n-8..n, both inside since n >= 8.
-        8..=15 => unsafe {
-            asm!(
-                "mov {a}, qword ptr [{src}]",
-                "mov {b}, qword ptr [{src} + {n} - 8]",
-                "mov qword ptr [{dst}], {a}",
-                "mov qword ptr [{dst} + {n} - 8], {b}",
-                a = out(reg) _, b = out(reg) _, src = in(reg) src, dst = in(reg) dst, n = in(reg) n,
-                options(nostack, preserves_flags)
-            );
-        },
-        // SAFETY: bytes 0..16 and n-16..n, both inside since n >= 16. SSE2 is part of the x86-64 baseline.
-        16..=32 => unsafe {
-            asm!(
-                "movups {a}, xmmword ptr [{src}]",
-                "movups {b}, xmmword ptr [{src} + {n} - 16]",
-                "movups xmmword ptr [{dst}], {a}",
-                "movups xmmword ptr [{dst} + {n} - 16], {b}",
-                a = out(xmm_reg) _, b = out(xmm_reg) _, src = in(reg) src, dst = in(reg) dst, n = in(reg) n,
-                options(nostack, preserves_flags)
-            );
-        },
-        // SAFETY: bytes 0..32 and n-32..n, both inside since n > 32.
-        33..=64 => unsafe {
-            asm!(
-                "movups {a}, xmmword ptr [{src}]",
-                "movups {b}, xmmword ptr [{src} + 16]",
-                "movups {c}, xmmword ptr [{src} + {n} - 32]",
-                "movups {d}, xmmword ptr [{src} + {n} - 16]",
-                "movups xmmword ptr [{dst}], {a}",
-                "movups xmmword ptr [{dst} + 16], {b}",
-                "movups xmmword ptr [{dst} + {n} - 32], {c}",
-                "movups xmmword ptr [{dst} + {n} - 16], {d}",
-                a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _,
-                src = in(reg) src, dst = in(reg) dst, n = in(reg) n,
-                options(nostack, preserves_flags)
-            );
-        },
-        // SAFETY: bytes 0..64 and n-64..n, both inside since n > 64.
-        65..=128 => unsafe {
-            asm!(
-                "movups {a}, xmmword ptr [{src}]",
-                "movups {b}, xmmword ptr [{src} + 16]",
-                "movups {c}, xmmword ptr [{src} + 32]",
-                "movups {d}, xmmword ptr [{src} + 48]",
-                "movups xmmword ptr [{dst}], {a}",
-                "movups xmmword ptr [{dst} + 16], {b}",
-                "movups xmmword ptr [{dst} + 32], {c}",
-                "movups xmmword ptr [{dst} + 48], {d}",
-                "movups {a}, xmmword ptr [{src} + {n} - 64]",
-                "movups {b}, xmmword ptr [{src} + {n} - 48]",
-                "movups {c}, xmmword ptr [{src} + {n} - 32]",
-                "movups {d}, xmmword ptr [{src} + {n} - 16]",
-                "movups xmmword ptr [{dst} + {n} - 64], {a}",
-                "movups xmmword ptr [{dst} + {n} - 48], {b}",
-                "movups xmmword ptr [{dst} + {n} - 32], {c}",
-                "movups xmmword ptr [{dst} + {n} - 16], {d}",
-                a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _,
-                src = in(reg) src, dst = in(reg) dst, n = in(reg) n,
-                options(nostack, preserves_flags)
-            );
-        },
-        // SAFETY: exactly `n` bytes from `src` to `dst`; the direction flag is clear at the start of every asm block.
-        _ => unsafe {
-            asm!(
-                "rep movsb",
-                inout("rcx") n => _, inout("rsi") src => _, inout("rdi") dst => _,
-                options(nostack, preserves_flags)
-            );
-        },
+        // SAFETY: as above, and every processor has these.
+        CopyRoutine::Blocks => unsafe { blocks::store::<blocks::Sse2>(shared, from) },
+        // SAFETY: the caller's contract is the same.
+        CopyRoutine::Streaming => unsafe { blocks::store::<blocks::Streaming>(shared, from) },
+        // SAFETY: `from` is valid for reads of its own length, `shared` for writes of it by the caller's contract.
+        _ => unsafe { long::copy(routine, shared, private, n) },
+    }
+}
+
+/// Fills `into` from `shared` by one routine.
+///
+/// # Safety
+///
+/// As [`copy_out`], and the processor must [have](has) the routine.
+#[inline(never)]
+pub(in super::super) unsafe fn copy_out_by(routine: CopyRoutine, shared: *const u8, into: &mut [u8]) {
+    let (private, n) = (into.as_mut_ptr(), into.len());
+    match routine {
+        // SAFETY: the caller's contract is the same.
+        CopyRoutine::Words => unsafe { word_loop::copy_out(shared, into) },
+        // SAFETY: the caller's contract is the same, and the processor has AVX2.
+        CopyRoutine::Blocks if processor::get().avx2 => unsafe { blocks::load::<blocks::Avx2>(shared, into) },
+        // SAFETY: as above, and every processor has these.
+        CopyRoutine::Blocks => unsafe { blocks::load::<blocks::Sse2>(shared, into) },
+        // SAFETY: the caller's contract is the same, and the processor has streaming loads.
+        CopyRoutine::Streaming => unsafe { blocks::stream_out(shared, into) },
+        // SAFETY: `into` is valid for writes of its own length, `shared` for reads of it by the caller's contract.
+        _ => unsafe { long::copy(routine, private, shared, n) },
     }
 }

@@ -24,8 +24,9 @@ device, libvirt refuses to save, managed-save or migrate it and to take snapshot
 
 The configuration of each domain is kept before it changes, readable by its owner only: see rollback --help.
 
-Exit codes: 0 done or already so, 1 --dry-run found something to do, 2 usage, 3 some domain was refused, 4 no such domain,
-5 libvirt failed, 6 done, and some domain does not run with it yet. The highest counts; the other domains are done.";
+Exit codes: 0 done or already so, 1 --dry-run found something to do or the answer was no, 2 usage, 3 some domain was
+refused, 4 no such domain, 5 libvirt failed, 6 done, and some domain does not run with it yet. The highest counts; the other
+domains are done.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -55,13 +56,18 @@ impl ApplyOptions {
         } else {
             &[Column::Domain, Column::Uri, Column::State, Column::Action, Column::Address, Column::Reason]
         };
+        let means = if self.device.forbids_saving() {
+            format!("will have the device and can then do no {}", LOSSES.join(", "))
+        } else {
+            "will have the device; restoring one of them restores its region, too".to_owned()
+        };
         let round = Round {
             wish: Wish::Present,
             request: &request,
             live: self.live,
             to_do: "missing",
             columns,
-            means: &format!("will have the device and can then do no {}", LOSSES.join(", ")),
+            means: &means,
         };
         self.round.go(&round, &Apply { options: self, request: &request })
     }

@@ -1,6 +1,7 @@
 //! `ivring-vm-config`: the ivshmem device for QEMU and in the XML of libvirt domains.
 
 mod apply;
+mod backup_options;
 mod exit;
 mod judged;
 mod options;
@@ -9,11 +10,13 @@ mod patch;
 mod qemu_args;
 mod question;
 mod remove;
+mod rollback;
 mod round;
 mod row;
 mod status;
 mod table;
 mod targets;
+mod together;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -65,6 +68,8 @@ enum Command {
     Status(status::StatusOptions),
     /// Takes the device from the domains of libvirt
     Remove(remove::RemoveOptions),
+    /// Gives domains of libvirt back the configuration they had
+    Rollback(rollback::RollbackOptions),
 }
 
 /// Why the command ends without having done what was asked.
@@ -90,6 +95,7 @@ fn main() -> ExitCode {
         Command::Apply(options) => options.run(),
         Command::Status(options) => options.run(),
         Command::Remove(options) => options.run(),
+        Command::Rollback(options) => options.run(),
     };
     match result {
         Ok(code) => ExitCode::from(code),

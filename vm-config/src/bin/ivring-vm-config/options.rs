@@ -155,6 +155,11 @@ impl DeviceOptions {
             .with_role(self.kind.role())
             .map_err(BadOptions::Together)
     }
+
+    /// Whether a domain with the device cannot be saved.
+    pub fn forbids_saving(&self) -> bool {
+        self.kind.role() != Some(Role::Master)
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

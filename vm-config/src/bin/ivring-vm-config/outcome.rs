@@ -43,7 +43,7 @@ struct DomainNames {
 #[derive(Debug, Serialize)]
 pub struct Message {
     pub code: &'static str,
-    message: String,
+    pub message: String,
     line: Option<usize>,
     column: Option<usize>,
 }
@@ -58,11 +58,6 @@ impl Message {
             (Some(line), Some(column)) => format!("{line}:{column}: "),
             _ => String::new(),
         }
-    }
-
-    /// The message after its place.
-    pub fn with_place(&self) -> String {
-        format!("{}{}", self.place(), self.message)
     }
 }
 

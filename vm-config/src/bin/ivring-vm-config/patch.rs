@@ -9,6 +9,7 @@ use ivring_vm_config::{Action, Domain, InPlace, LARGEST_INPUT, Plan, Request};
 
 use crate::options::DeviceOptions;
 use crate::outcome::Outcome;
+use crate::together::Together;
 use crate::{Failure, exit, print};
 
 const EXAMPLES: &str = "\
@@ -84,71 +85,112 @@ impl PatchOptions {
 
     /// One file after the other, whatever becomes of each.
     fn each(&self, request: &Request) -> Result<u8, Failure> {
-        let mut outcomes = Vec::new();
-        let mut worst = 0;
-        for file in &self.files {
-            let outcome = self.one(file, request);
-            worst = worst.max(outcome.exit());
-            if self.json {
-                outcomes.push(outcome);
-            } else {
-                outcome.tell();
-                print(&outcome.shown())?;
+        let mut report = Report { list: self.json.then(Vec::new), worst: 0 };
+        if self.in_place {
+            self.each_in_place(request, &mut report)?;
+        } else {
+            for file in &self.files {
+                report.add(self.one(file, request))?;
             }
         }
-        if self.json {
-            let text = serde_json::to_string_pretty(&outcomes)
-                .map_err(|error| Failure { code: exit::IO_FAILED, message: error.to_string() })?;
-            print(&(text + "\n"))?;
-        }
-        Ok(worst)
+        report.end()
     }
 
     fn one(&self, file: &str, request: &Request) -> Outcome {
         let outcome = Outcome::new(file);
-        if self.in_place {
-            return match InPlace::open(Path::new(file)) {
-                Ok(in_place) => self.work(in_place.content(), Some(&in_place), request, outcome),
-                Err(error) => outcome.not_in_place(&error),
-            };
-        }
-        match read(file) {
-            Ok(content) => self.work(&content, None, request, outcome),
-            Err(error) => outcome.io(&error),
+        let content = match read(file) {
+            Ok(content) => content,
+            Err(error) => return outcome.io(&error),
+        };
+        match self.plan(&content, request, outcome) {
+            (outcome, Some(_)) if self.check => outcome.checked(),
+            (outcome, Some((_, patched))) if self.is_filter() => outcome.with_text(patched),
+            (outcome, _) => outcome,
         }
     }
 
-    fn work(
+    /// Changes the files themselves, many together.
+    fn each_in_place(&self, request: &Request, report: &mut Report) -> Result<(), Failure> {
+        let mut together = Together::default();
+        for file in &self.files {
+            if together.is_full() {
+                report.add_all(together.settle())?;
+            }
+            let opened = match together.open(file) {
+                Some(opened) => opened,
+                None => {
+                    report.add_all(together.settle())?;
+                    InPlace::open(Path::new(file))
+                }
+            };
+            let outcome = Outcome::new(file);
+            match opened {
+                Err(error) => together.keep(outcome.not_in_place(&error)),
+                Ok(in_place) => match self.plan(in_place.content(), request, outcome) {
+                    (outcome, None | Some((Action::Nothing, _))) => together.keep(outcome),
+                    (outcome, Some((_, patched))) => together.replace(in_place, &patched, outcome),
+                },
+            }
+        }
+        report.add_all(together.settle())
+    }
+
+    /// What is to be done with a domain and its text afterwards, unless it fails.
+    fn plan(
         &self,
         content: &[u8],
-        in_place: Option<&InPlace>,
         request: &Request,
         outcome: Outcome,
-    ) -> Outcome {
+    ) -> (Outcome, Option<(Action, String)>) {
         let domain = match Domain::read(content) {
             Ok(domain) => domain,
-            Err(error) => return outcome.unreadable(&error),
+            Err(error) => return (outcome.unreadable(&error), None),
         };
         let outcome = outcome.of_domain(&domain);
         let plan = if self.remove { Plan::remove(&domain, request) } else { Plan::install(&domain, request) };
         let plan = match plan {
             Ok(plan) => plan,
-            Err(error) => return outcome.refused(&error),
+            Err(error) => return (outcome.refused(&error), None),
         };
         let mut outcome = outcome.of_plan(&plan);
         let patched = plan.carry_out(&domain);
         if self.diff {
             outcome = outcome.with_diff(domain.text(), &patched);
         }
-        match in_place {
-            Some(in_place) if plan.action() != Action::Nothing => match in_place.replace(&patched) {
-                Ok(backup) => outcome.written(&backup),
-                Err(error) => outcome.not_in_place(&error),
-            },
-            None if self.check => outcome.checked(),
-            None if self.is_filter() => outcome.with_text(patched),
-            _ => outcome,
+        (outcome, Some((plan.action(), patched)))
+    }
+}
+
+/// What became of the files, told one by one or as one list at the end.
+struct Report {
+    list: Option<Vec<Outcome>>,
+    worst: u8,
+}
+
+impl Report {
+    fn add(&mut self, outcome: Outcome) -> Result<(), Failure> {
+        self.worst = self.worst.max(outcome.exit());
+        match &mut self.list {
+            Some(list) => list.push(outcome),
+            None => {
+                outcome.tell();
+                print(&outcome.shown())?;
+            }
         }
+        Ok(())
+    }
+
+    fn add_all(&mut self, mut outcomes: impl Iterator<Item = Outcome>) -> Result<(), Failure> {
+        outcomes.try_for_each(|outcome| self.add(outcome))
+    }
+
+    fn end(self) -> Result<u8, Failure> {
+        if let Some(list) = self.list {
+            let text = serde_json::to_string_pretty(&list)
+                .map_err(|error| Failure { code: exit::IO_FAILED, message: error.to_string() })?;
+            print(&(text + "\n"))?;
+        }
+        Ok(self.worst)
     }
 }
 

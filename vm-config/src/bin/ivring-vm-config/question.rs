@@ -4,11 +4,13 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use crate::{Failure, exit};
 
-/// Whether the person at the terminal agrees to `what`. Without a terminal nobody is asked.
+/// Whether there is a person at a terminal to ask.
+pub fn can_be_asked() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Whether the person at the terminal agrees to `what`.
 pub fn agreed(what: &str) -> Result<bool, Failure> {
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Ok(true);
-    }
     let failed = |error: io::Error| Failure { code: exit::IO_FAILED, message: error.to_string() };
     eprint!("{what}. Go on? [y/N] ");
     io::stderr().flush().map_err(failed)?;

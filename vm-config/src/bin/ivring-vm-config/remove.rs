@@ -25,8 +25,9 @@ go of it with --live.
 
 The configuration of each domain is kept before it changes, readable by its owner only: see rollback --help.
 
-Exit codes: 0 done or nothing to do, 1 --dry-run found something to do, 2 usage, 3 some domain was refused, 4 no such
-domain, 5 libvirt failed, 6 done, and some domain runs with it still. The highest counts; the other domains are done.";
+Exit codes: 0 done or nothing to do, 1 --dry-run found something to do or the answer was no, 2 usage, 3 some domain was
+refused, 4 no such domain, 5 libvirt failed, 6 done, and some domain runs with it still. The highest counts; the other
+domains are done.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -79,9 +80,11 @@ impl Work for Remove<'_> {
         }
         Box::new(move |domain, _, row| match removal.remove(domain, live) {
             Ok(removed) => {
-                let row = Row::judged(connection.uri(), domain, &removed.now, "present")
-                    .done(Action::Remove, removed.backup.as_deref());
+                let row = Row::judged(connection.uri(), domain, &removed.now, "present");
                 let row = if removed.held { row.held() } else { row };
+                // That the guest was asked is nothing done.
+                let done = removed.backup.is_some() || !removed.held;
+                let row = if done { row.done(Action::Remove, removed.backup.as_deref()) } else { row };
                 row.with_controllers(removed.controllers)
             }
             Err(error) => row.not_changed(&error),

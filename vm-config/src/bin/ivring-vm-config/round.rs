@@ -1,13 +1,12 @@
 //! A round through many domains: all are judged, the change is agreed to, and one after the other is changed.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use ivring_vm_config::libvirt::{Backups, Connection, Judgement, Listed, Standing, Wish};
 use ivring_vm_config::{Action, Request};
 
+use crate::backup_options::{self, BackupOptions};
 use crate::judged::{Judged, judged};
-use crate::question::{agreed, domains};
+use crate::question::{agreed, can_be_asked, domains};
 use crate::row::{Column, Row};
 use crate::table::Table;
 use crate::targets::Targets;
@@ -27,9 +26,8 @@ pub struct RoundOptions {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
-    /// Folder for the configurations from before [default: /var/lib/ivring/backups, not as root ~/.local/state/...]
-    #[arg(long, value_name = "DIR")]
-    backup_dir: Option<PathBuf>,
+    #[command(flatten)]
+    backups: BackupOptions,
     /// Print a list of what became of each domain, as JSON
     #[arg(long)]
     json: bool,
@@ -76,12 +74,12 @@ impl RoundOptions {
         };
         let mut left = self.limit.unwrap_or(usize::MAX);
         let affected = known.iter().flatten().filter(acts_on).count().min(left);
-        let asks = self.targets.all() && !self.dry_run && !self.yes && affected > 0;
+        let asks = self.targets.all() && !self.dry_run && !self.yes && affected > 0 && can_be_asked();
         if asks && !agreed(&format!("{} {}", domains(affected), round.means))? {
             return Ok(exit::NEGATIVE);
         }
         let mut table = Table::new(round.columns, &places, self.json);
-        let mut backups = self.backup_dir.clone().map_or_else(Backups::usual, Backups::in_folder);
+        let mut backups = self.backups.backups();
         for (place, known) in places.iter().zip(known) {
             let uri = place.connection.uri();
             let mut change = work.at(&place.connection, &mut backups);
@@ -103,9 +101,7 @@ impl RoundOptions {
                 })?;
             }
         }
-        if let Some(run) = backups.run() {
-            eprintln!("ivring-vm-config: the configurations from before are in {}", run.display());
-        }
+        backup_options::tell(&backups);
         Ok(table.end()?.max(worst))
     }
 }

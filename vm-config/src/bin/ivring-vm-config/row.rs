@@ -1,6 +1,8 @@
 //! What is told of one domain: a line of a table for people, an object for programs.
 
-use ivring_vm_config::libvirt::{ChangeError, Controllers, Judgement, LibvirtError, Listed, Standing, Waiting};
+use ivring_vm_config::libvirt::{
+    ChangeError, Controllers, Judgement, LibvirtError, Listed, RolledBack, Standing, Waiting,
+};
 use ivring_vm_config::{Action, PciAddress, Plan, Refused};
 use serde::Serialize;
 
@@ -13,9 +15,9 @@ pub struct Row {
     domain: String,
     uuid: String,
     uri: String,
-    /// `ok`, `missing`, `present`, `pending`, `differs`, `refused`, `excluded` or `failed`.
+    /// `ok`, `missing`, `present`, `changed`, `pending`, `differs`, `refused`, `excluded` or `failed`.
     state: &'static str,
-    /// What there is or was to do: `none`, `insert`, `replace`, `remove`.
+    /// What there is or was to do: `none`, `insert`, `replace`, `remove`, `restore`.
     action: &'static str,
     /// Whether it was done.
     done: bool,
@@ -26,6 +28,9 @@ pub struct Row {
     /// What has to happen before the domain runs so.
     waiting: Option<&'static str>,
     backup: Option<String>,
+    /// What would change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<String>,
     notices: Vec<Message>,
     error: Option<Message>,
     #[serde(skip)]
@@ -48,6 +53,7 @@ impl Row {
             loses: Vec::new(),
             waiting: None,
             backup: None,
+            diff: None,
             notices: Vec::new(),
             error: None,
             reason: String::new(),
@@ -58,6 +64,30 @@ impl Row {
     /// A domain that a pattern leaves out.
     pub fn excluded(uri: &str, domain: &Listed) -> Self {
         Self::new(uri, domain, "excluded", 0)
+    }
+
+    /// A domain that has the configuration that was kept.
+    pub fn as_saved(uri: &str, domain: &Listed) -> Self {
+        Self::new(uri, domain, "ok", 0)
+    }
+
+    /// A domain that has another configuration than the one that was kept; `diff` leads back.
+    pub fn changed(uri: &str, domain: &Listed, diff: String) -> Self {
+        Self { action: RESTORE, diff: Some(diff), ..Self::new(uri, domain, "changed", exit::WOULD_CHANGE) }
+    }
+
+    /// A domain that was given back the configuration that was kept.
+    pub fn restored(uri: &str, domain: &Listed, rolled_back: &RolledBack) -> Self {
+        let row = match rolled_back.waiting {
+            Some(waiting) => Self::new(uri, domain, "pending", exit::PENDING).waits(waiting),
+            None => Self::new(uri, domain, "ok", 0),
+        };
+        Self { action: RESTORE, done: true, backup: Some(rolled_back.backup.display().to_string()), ..row }
+    }
+
+    /// A domain to which something should have been done.
+    pub fn refused(uri: &str, domain: &Listed, error: &ChangeError) -> Self {
+        Self::new(uri, domain, "failed", 0).not_changed(error)
     }
 
     /// A domain as it was judged. `to_do` is the state of one that something is to be done with.
@@ -138,6 +168,8 @@ impl Row {
         };
         self.action = "none";
         self.address = None;
+        self.waiting = None;
+        self.reason.clear();
         self.fails(Message::new(error.code(), error.to_string(), at))
     }
 
@@ -164,12 +196,16 @@ impl Row {
             Controllers::Known(0) => return self,
             Controllers::Known(1) => "with the PCI controller that had come with it".to_owned(),
             Controllers::Known(number) => format!("with the {number} PCI controllers that had come with it"),
-            Controllers::NoBackup => "PCI controllers that came with it stay: there is no backup from before it, see \
+            Controllers::NoBackup => {
+                "PCI controllers that came with it stay: there is no backup from before it, see \
                                       --backup-dir"
-                .to_owned(),
-            Controllers::InDoubt => "PCI controllers that came with it stay: another changed the domain at the same time, \
+                    .to_owned()
+            }
+            Controllers::InDoubt => {
+                "PCI controllers that came with it stay: another changed the domain at the same time, \
                                      and may use them"
-                .to_owned(),
+                    .to_owned()
+            }
         };
         if !self.reason.is_empty() {
             self.reason.push_str("; ");
@@ -183,6 +219,11 @@ impl Row {
         self.address = address.map(|address| address.to_string());
         self.loses = loses;
         self
+    }
+
+    /// What would change, for people.
+    pub fn diff(&self) -> Option<&str> {
+        self.diff.as_deref()
     }
 
     pub fn exit(&self) -> u8 {
@@ -206,8 +247,9 @@ impl Row {
             Column::Loses if self.loses.is_empty() => "-".to_owned(),
             Column::Loses => self.loses.join(", "),
             Column::Reason => {
-                let error = self.error.iter().map(Message::with_place);
-                let notices = self.notices.iter().map(Message::with_place);
+                // Places are in libvirt's XML, which nobody sees here: they are for programs.
+                let error = self.error.iter().map(|error| error.message.clone());
+                let notices = self.notices.iter().map(|notice| notice.message.clone());
                 let reason = (!self.reason.is_empty()).then(|| self.reason.clone());
                 error.chain(reason).chain(notices).collect::<Vec<_>>().join("; ")
             }
@@ -260,6 +302,9 @@ impl Column {
         }
     }
 }
+
+/// The action of a rollback.
+const RESTORE: &str = "restore";
 
 /// What libvirt refuses while a domain has a device that is shared with others.
 pub const LOSSES: [&str; 4] = ["save", "managedsave", "migration", "memory snapshots"];

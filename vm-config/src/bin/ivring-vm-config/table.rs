@@ -47,7 +47,8 @@ impl Table {
             self.begun = true;
             self.line(|column| column.heading().to_owned())?;
         }
-        self.line(|column| row.cell(column))
+        self.line(|column| row.cell(column))?;
+        row.diff().map_or(Ok(()), |diff| print(diff).map(drop))
     }
 
     fn line(&self, cell: impl Fn(Column) -> String) -> Result<(), Failure> {

@@ -15,12 +15,19 @@ pub struct Targets {
     /// Every domain there is
     #[arg(long, conflicts_with = "domains")]
     all: bool,
-    /// URI of a libvirt; repeats [default: $LIBVIRT_DEFAULT_URI, else qemu:///system]
-    #[arg(short, long, value_name = "URI")]
-    connect: Vec<String>,
+    #[command(flatten)]
+    connect: ConnectOptions,
     /// Leave out domains whose name matches; repeats
     #[arg(long, value_name = "GLOB", value_parser = |text: &str| Pattern::new(text))]
     exclude: Vec<Pattern>,
+}
+
+/// Which libvirts are meant.
+#[derive(Debug, Args)]
+pub struct ConnectOptions {
+    /// URI of a libvirt; repeats [default: $LIBVIRT_DEFAULT_URI, else qemu:///system]
+    #[arg(short, long, value_name = "URI")]
+    connect: Vec<String>,
 }
 
 /// A libvirt and the domains of it that are meant.
@@ -32,21 +39,10 @@ pub struct Place {
     pub domains: Vec<Listed>,
 }
 
-impl Targets {
-    /// Whether every domain is meant, expressly.
-    pub fn all(&self) -> bool {
-        self.all
-    }
-
-    /// Whether it is said which domains are meant.
-    pub fn are_given(&self) -> bool {
-        self.all || !self.domains.is_empty()
-    }
-
-    /// The domains, looked for at every URI. A libvirt that does not answer is told of, and does not stop the others: the
-    /// exit code is that of the worst. A name that is nowhere stops everything, as long as nothing has changed.
-    pub fn find(&self, read_only: bool) -> Result<(Vec<Place>, u8), Failure> {
-        let selection = self.selection();
+impl ConnectOptions {
+    /// The libvirts with all their domains. One that does not answer is told of, and does not stop the others: the exit code
+    /// is then that of a failure.
+    pub fn places(&self, read_only: bool) -> (Vec<Place>, u8) {
         let uris: Vec<Option<&str>> = if self.connect.is_empty() {
             vec![None]
         } else {
@@ -64,6 +60,25 @@ impl Targets {
                 }
             }
         }
+        (places, worst)
+    }
+}
+
+impl Targets {
+    /// Whether every domain is meant, expressly.
+    pub fn all(&self) -> bool {
+        self.all
+    }
+
+    /// Whether it is said which domains are meant.
+    pub fn are_given(&self) -> bool {
+        self.all || !self.domains.is_empty()
+    }
+
+    /// The domains, looked for at every URI; the exit code is that of [`ConnectOptions::places`]. A name that is nowhere stops everything, as long as nothing has changed.
+    pub fn find(&self, read_only: bool) -> Result<(Vec<Place>, u8), Failure> {
+        let selection = self.selection();
+        let (mut places, worst) = self.connect.places(read_only);
         let everything: Vec<Listed> = places.iter().flat_map(|place| place.domains.iter().cloned()).collect();
         let uris: Vec<&str> = places.iter().map(|place| place.connection.uri()).collect();
         let unknown: Vec<String> =
