@@ -162,8 +162,8 @@ impl<'a> Changes<'a> {
     ///
     /// # Errors
     ///
-    /// [`ChangeError`]; unless it is [`ChangeError::NotTaken`], nothing has changed as far as virsh could tell. The backup is
-    /// there wherever something has.
+    /// [`ChangeError`]; unless it is [`ChangeError::Stopped`] or [`ChangeError::NotTaken`], nothing has changed as far as virsh
+    /// could tell. The backup is there wherever something has.
     pub fn install(&mut self, domain: &Listed, live: bool) -> Result<Changed, ChangeError> {
         for _ in 0..2 {
             let (config, running) = self.documents(domain, live)?;
@@ -181,7 +181,11 @@ impl<'a> Changes<'a> {
                     return Err(error);
                 }
             }
-            let now = self.judge(domain, Wish::Present)?;
+            let now = self.judge(domain).map_err(|source| ChangeError::Stopped {
+                done: "libvirt took the change".to_owned(),
+                backup: backup.clone(),
+                source: Box::new(source),
+            })?;
             let live_done = steps.live == Action::Nothing
                 || now.live.as_ref().is_some_and(|live| live.action() == Action::Nothing);
             if !live_done || !matches!(now.standing, Standing::AsWanted | Standing::Waiting(_)) {
@@ -210,11 +214,10 @@ impl<'a> Changes<'a> {
         Ok(true)
     }
 
-    /// How `domain` stands to `wish` now.
-    fn judge(&self, domain: &Listed, wish: Wish) -> Result<Judgement, ChangeError> {
-        let mut documents = self.connection.documents(std::slice::from_ref(domain))?;
-        let documents = documents.pop().transpose()?.unwrap_or_default();
-        Ok(Judgement::new(domain, &documents, self.request, wish))
+    /// How `domain` stands now.
+    fn judge(&self, domain: &Listed) -> Result<Judgement, ChangeError> {
+        let documents = self.connection.documents_of(domain)?;
+        Ok(Judgement::new(domain, &documents, self.request, Wish::Present))
     }
 
     /// The configuration with its secrets, and with `live` how the domain runs.

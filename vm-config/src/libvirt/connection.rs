@@ -1,7 +1,7 @@
 //! One libvirt: its domains, their XML, and changes to them.
 
 use std::collections::HashSet;
-use std::env;
+use std::{env, slice};
 
 use super::virsh::Virsh;
 use super::{LibvirtError, Listed};
@@ -140,6 +140,17 @@ impl Connection {
             }
         }
         Ok(all)
+    }
+
+    /// The documents of one domain.
+    ///
+    /// # Errors
+    ///
+    /// [`LibvirtError`].
+    pub fn documents_of(&self, domain: &Listed) -> Result<Documents, LibvirtError> {
+        let mut documents = self.documents(slice::from_ref(domain))?;
+        // One domain was asked for, so there is one answer.
+        documents.pop().unwrap_or_else(|| Ok(Documents::default()))
     }
 
     /// `domains` in the portions in which they are read.

@@ -250,8 +250,7 @@ impl<'a> Removal<'a> {
     }
 
     fn judge(&self, domain: &Listed) -> Result<Judgement, ChangeError> {
-        let mut documents = self.connection.documents(std::slice::from_ref(domain))?;
-        let documents = documents.pop().transpose()?.unwrap_or_default();
+        let documents = self.connection.documents_of(domain)?;
         Ok(Judgement::new(domain, &documents, self.request, Wish::Absent))
     }
 }

@@ -157,8 +157,7 @@ impl<'a> Rollback<'a> {
     /// What has to happen before `domain` runs as it is configured: with or without the device, and without what was
     /// `edited`.
     fn waiting(&self, domain: &Listed, present: bool, edited: bool) -> Result<Option<Waiting>, ChangeError> {
-        let mut documents = self.connection.documents(std::slice::from_ref(domain))?;
-        let documents = documents.pop().transpose()?.unwrap_or_default();
+        let documents = self.connection.documents_of(domain)?;
         let is_so = |text: &str| -> Result<bool, ChangeError> {
             let domain = Domain::read(text.as_bytes())?;
             Ok(!edited && self.devices(&domain)?.is_empty() != present)

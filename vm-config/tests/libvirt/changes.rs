@@ -84,6 +84,21 @@ fn a_virsh_that_is_killed_after_the_change_leaves_the_backup() {
 }
 
 #[test]
+fn a_libvirt_that_is_gone_after_the_change_leaves_the_way_back() {
+    let fake = Fake::new();
+    fake.define(1, "web1", "");
+    fake.hook(
+        "attach-device",
+        "if [ $count -gt 0 ] && [ $1 = dumpxml ]; then fail 'Disconnected from the hypervisor'; exit 1; fi",
+    );
+    let done = fake.run("apply", &["web1"]).is(5);
+    assert!(fake.config(1).contains("<shmem name='fg_i3'>"), "it was done");
+    assert!(done.out.contains("libvirt took the change"), "{done:?}");
+    let kept = fake.runs()[0].display().to_string();
+    assert!(done.out.contains("rollback --from") && done.out.contains(&kept), "{done:?}");
+}
+
+#[test]
 fn case_50_of_500_domains_one_is_bad() {
     let fake = Fake::new();
     for number in 0..500 {
