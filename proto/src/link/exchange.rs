@@ -149,6 +149,7 @@ impl Exchange {
     /// # Errors
     ///
     /// See [`SendError`]; nothing was sent then.
+    #[inline]
     pub fn send<M: Memory>(
         &mut self,
         link: &mut Link<M>,
@@ -278,6 +279,7 @@ impl Exchange {
     }
 
     /// What was handed over last is done with. The owner says so before it looks for the next record, as the link does.
+    #[inline]
     pub fn ack(&mut self) {
         self.incoming.ack();
     }
@@ -295,6 +297,7 @@ impl Exchange {
 
     /// Takes a record that the link received, with its [piece](Link::piece) if it is a fragment; returns what arrived with
     /// it, if that is for the program. The time is asked for only where it matters.
+    #[inline]
     pub fn take<'a, M: Memory>(
         &mut self,
         received: Received<'a>,
@@ -335,6 +338,7 @@ impl Exchange {
         }
     }
 
+    #[inline]
     fn settle(&mut self, position: u64) {
         let passed = |limit: u64| position.wrapping_sub(limit).cast_signed() >= 0;
         if self.settling.is_some_and(|(_, limit)| passed(limit)) {

@@ -181,6 +181,7 @@ impl<M: Memory> Link<M> {
         now.saturating_sub(*self.behind_since.get_or_insert(now)) > 2 * BEAT
     }
 
+    #[inline]
     fn push(
         &mut self,
         kind: Kind,
@@ -190,31 +191,42 @@ impl<M: Memory> Link<M> {
         topic: Option<Topic<'_>>,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        let envelope = encode(id, topic, 0, status);
         let name = topic.map_or("", Topic::as_str);
-        let pushed = self.tx.push(kind.code(), class, &[&envelope, name.as_bytes(), payload]);
-        match self.count_sent(pushed, payload) {
-            Err(SendError::TooLarge { length, .. }) => {
-                Err(SendError::TooLarge { length, max: self.max_payload(name.len()) })
+        let length = ENVELOPE + name.len() + payload.len();
+        let mut claim = match self.tx.claim(kind.code(), class, length) {
+            Ok(claim) => claim,
+            Err(error) => {
+                self.counters.full += u64::from(matches!(error, PushError::Full { .. }));
+                return Err(self.refused(error, name.len(), payload.len()));
             }
-            Err(full @ SendError::Full { .. }) => {
-                self.counters.full += 1;
-                Err(full)
-            }
-            other => other,
-        }
+        };
+        // Word by word, as it was made: a wider load of what was just stored in parts would wait until every store before
+        // it has left the processor, those to lines that the other side still holds among them.
+        let [id, rest] = encode(id, topic, 0, status);
+        claim.write(0, &id);
+        claim.write(id.len(), &rest);
+        claim.write(ENVELOPE, name.as_bytes());
+        claim.write(ENVELOPE + name.len(), payload);
+        claim.commit();
+        self.count_sent(payload);
+        Ok(())
     }
 
-    fn count_sent(&mut self, pushed: Result<u64, PushError>, payload: &[u8]) -> Result<(), SendError> {
-        match pushed {
-            Ok(_) => {
-                self.counters.sent += 1;
-                self.counters.sent_bytes += payload.len() as u64;
-                Ok(())
+    #[inline]
+    fn count_sent(&mut self, payload: &[u8]) {
+        self.counters.sent += 1;
+        self.counters.sent_bytes += payload.len() as u64;
+    }
+
+    /// Why a record with a topic and a payload of these lengths was not appended.
+    #[cold]
+    fn refused(&self, error: PushError, topic: usize, payload: usize) -> SendError {
+        match error {
+            PushError::Full { needed, free } => SendError::Full { needed, free },
+            PushError::TooLarge { .. } => {
+                SendError::TooLarge { length: payload, max: self.max_payload(topic) }
             }
-            Err(PushError::Full { needed, free }) => Err(SendError::Full { needed, free }),
-            Err(PushError::TooLarge { max, .. }) => Err(SendError::TooLarge { length: payload.len(), max }),
-            Err(PushError::Fault(fault)) => Err(SendError::Fault(fault)),
+            PushError::Fault(fault) => SendError::Fault(fault),
         }
     }
 
@@ -223,6 +235,7 @@ impl<M: Memory> Link<M> {
     /// # Errors
     ///
     /// [`SendError::Full`] leaves the ring as it was, with all earlier messages published.
+    #[inline]
     pub fn send(&mut self, topic: Topic<'_>, payload: &[u8]) -> Result<u64, SendError> {
         // The position names the message for as long as the region lives: it never goes back, over every restart.
         let id = self.tx.position();
@@ -276,11 +289,14 @@ impl<M: Memory> Link<M> {
         topic: Option<Topic<'_>>,
         piece: &[u8],
     ) -> Result<(), SendError> {
-        let envelope = encode(id, topic, fragment.of.code(), status);
+        let [first, rest] = encode(id, topic, fragment.of.code(), status);
         let name = topic.map_or("", Topic::as_str);
-        let parts: [&[u8]; 4] = [&envelope, name.as_bytes(), &fragment.encode(), piece];
-        let pushed = self.tx.push(Kind::Fragment.code(), Class::Bulk, &parts);
-        self.count_sent(pushed, piece)
+        let parts: [&[u8]; 5] = [&first, &rest, name.as_bytes(), &fragment.encode(), piece];
+        match self.tx.push(Kind::Fragment.code(), Class::Bulk, &parts) {
+            Ok(_) => self.count_sent(piece),
+            Err(error) => return Err(self.refused(error, name.len(), piece.len())),
+        }
+        Ok(())
     }
 
     /// Says that a transfer of fragments is over, and how. As [`send`](Self::send).
@@ -299,6 +315,7 @@ impl<M: Memory> Link<M> {
 
     /// Says that what was received last is done with: it will not be delivered again. The next
     /// [`receive`](Self::receive) says so too.
+    #[inline]
     pub fn ack(&mut self) {
         self.piece = None;
         if core::mem::take(&mut self.pending) {
@@ -311,6 +328,7 @@ impl<M: Memory> Link<M> {
     /// # Errors
     ///
     /// After any error but [`LinkError::Buffer`] the link is of no more use: close the session.
+    #[inline]
     pub fn receive<'a>(&mut self, buffer: &'a mut [u8]) -> Result<Option<Received<'a>>, LinkError> {
         self.ack();
         for _ in 0..BUDGET {
@@ -340,6 +358,7 @@ impl<M: Memory> Link<M> {
         self.piece.as_ref().map(|(record, offset)| self.rx.view(record).after(*offset))
     }
 
+    #[inline]
     fn hand_over<'a>(
         &mut self,
         kind: Kind,
