@@ -205,7 +205,7 @@ pub(super) struct Decoded<'a> {
 }
 
 /// Takes the private copy of a record's payload apart. Messages and requests must have a topic.
-#[inline]
+#[inline(always)]
 pub(super) fn decode(kind: Kind, record: &[u8]) -> Result<Decoded<'_>, EnvelopeError> {
     let length = record.len();
     let (head, rest) = record.split_at_checked(ENVELOPE).ok_or(EnvelopeError::Short { length })?;

@@ -303,7 +303,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
     /// # Errors
     ///
     /// When the host broke its ring: the session is closed with that reason and asked for again.
-    #[inline]
+    #[inline(always)]
     pub fn receive<'a>(
         &mut self,
         now: Duration,

@@ -270,7 +270,7 @@ impl<M: Memory + Clone> HostEnd<M> {
     /// # Errors
     ///
     /// When the guest broke its ring: the session is closed with that reason; the channel stays the guest's.
-    #[inline]
+    #[inline(always)]
     pub fn receive<'a>(&mut self, buffer: &'a mut [u8]) -> Result<Option<Received<'a>>, LinkError> {
         let draining = self.drain.is_some();
         if !draining && self.channel.phase() != Phase::Attached {

@@ -1,6 +1,6 @@
 //! Both rings of one channel, and the messages in them.
 
-use super::envelope::{ENVELOPE, EnvelopeError, Kind, MAX_TOPIC, Status, Topic, decode, encode};
+use super::envelope::{Decoded, ENVELOPE, EnvelopeError, Kind, MAX_TOPIC, Status, Topic, decode, encode};
 use super::fragment::{FRAGMENT, Fragment};
 use crate::memory::Memory;
 use crate::ring::{Class, Consumer, Fault, Producer, PushError, Record, View};
@@ -328,7 +328,9 @@ impl<M: Memory> Link<M> {
     /// # Errors
     ///
     /// After any error but [`LinkError::Buffer`] the link is of no more use: close the session.
-    #[inline]
+    // In line down to the program, with all that is rare out of it, what is received is handed on in registers. By way of
+    // memory it would be stored in parts and loaded whole, and such a load waits for every store before it.
+    #[inline(always)]
     pub fn receive<'a>(&mut self, buffer: &'a mut [u8]) -> Result<Option<Received<'a>>, LinkError> {
         self.ack();
         for _ in 0..BUDGET {
@@ -342,11 +344,8 @@ impl<M: Memory> Link<M> {
                     self.counters.unknown += 1;
                     self.rx.commit();
                 }
-                Some(Kind::Ping) => {
-                    self.rx.copy_out(&record, 0, &mut buffer[..length]);
-                    self.answer_ping(&buffer[..length])?;
-                    self.rx.commit();
-                }
+                Some(Kind::Ping) => self.answer_ping(&record, &mut buffer[..length])?,
+                Some(Kind::Fragment) => return self.fragment(&record, buffer).map(Some),
                 Some(kind) => return self.hand_over(kind, &record, &mut buffer[..length]).map(Some),
             }
         }
@@ -358,45 +357,62 @@ impl<M: Memory> Link<M> {
         self.piece.as_ref().map(|(record, offset)| self.rx.view(record).after(*offset))
     }
 
-    #[inline]
+    #[inline(always)]
     fn hand_over<'a>(
         &mut self,
         kind: Kind,
         record: &Record,
         buffer: &'a mut [u8],
     ) -> Result<Received<'a>, LinkError> {
-        // A piece is copied once, to where it is put together.
-        let length = buffer.len();
-        let most = if kind == Kind::Fragment { FRAGMENT_HEAD } else { length };
-        let copied = &mut buffer[..length.min(most)];
-        self.rx.copy_out(record, 0, copied);
-        let decoded = decode(kind, copied)?;
-        let (fragment, payload, bytes) = match kind {
-            Kind::Fragment => {
-                let (fragment, piece) = Fragment::decode(&decoded, length - copied.len())?;
-                self.piece = Some((*record, length - piece));
-                (Some(fragment), &[][..], piece)
-            }
-            _ => (None, decoded.payload, decoded.payload.len()),
-        };
-        self.pending = true;
-        self.counters.received += 1;
-        self.counters.received_bytes += bytes as u64;
-        self.counters.redelivered += u64::from(record.redelivered());
+        self.rx.copy_out(record, 0, buffer);
+        let Decoded { id, status, topic, payload, .. } = decode(kind, buffer)?;
+        self.count_received(record, payload.len());
         Ok(Received {
             kind,
-            id: decoded.id,
-            topic: decoded.topic,
-            status: decoded.status,
+            id,
+            topic,
+            status,
             payload,
-            fragment,
+            fragment: None,
             position: record.position(),
             redelivered: record.redelivered(),
         })
     }
 
-    fn answer_ping(&mut self, record: &[u8]) -> Result<(), LinkError> {
-        let ping = decode(Kind::Ping, record)?;
+    #[inline(never)]
+    fn fragment<'a>(&mut self, record: &Record, buffer: &'a mut [u8]) -> Result<Received<'a>, LinkError> {
+        // The piece is copied once, to where it is put together.
+        let length = record.length();
+        let head = &mut buffer[..length.min(FRAGMENT_HEAD)];
+        self.rx.copy_out(record, 0, head);
+        let decoded = decode(Kind::Fragment, head)?;
+        let (fragment, piece) = Fragment::decode(&decoded, length - head.len())?;
+        self.piece = Some((*record, length - piece));
+        self.count_received(record, piece);
+        Ok(Received {
+            kind: Kind::Fragment,
+            id: decoded.id,
+            topic: decoded.topic,
+            status: decoded.status,
+            payload: &[],
+            fragment: Some(fragment),
+            position: record.position(),
+            redelivered: record.redelivered(),
+        })
+    }
+
+    #[inline]
+    fn count_received(&mut self, record: &Record, bytes: usize) {
+        self.pending = true;
+        self.counters.received += 1;
+        self.counters.received_bytes += bytes as u64;
+        self.counters.redelivered += u64::from(record.redelivered());
+    }
+
+    #[inline(never)]
+    fn answer_ping(&mut self, record: &Record, buffer: &mut [u8]) -> Result<(), LinkError> {
+        self.rx.copy_out(record, 0, buffer);
+        let ping = decode(Kind::Ping, buffer)?;
         match self.push(Kind::Pong, Class::Control, ping.id, Status::Ok, None, ping.payload) {
             Ok(()) => self.flush(),
             // Rings of two sizes: a ping can be larger than any pong.
@@ -405,6 +421,7 @@ impl<M: Memory> Link<M> {
             }
             Err(SendError::Fault(fault)) => return Err(fault.into()),
         }
+        self.rx.commit();
         Ok(())
     }
 }
