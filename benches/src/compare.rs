@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
+    course::Course,
     failure::Failure,
     measurement::{Job, Sample, Test, measure},
     peers::Peer,
@@ -25,7 +26,7 @@ pub enum Extent {
 }
 
 impl Extent {
-    fn rounds(self) -> usize {
+    pub(crate) fn rounds(self) -> usize {
         match self {
             Self::Quick => 3,
             Self::Full => 9,
@@ -33,7 +34,7 @@ impl Extent {
     }
 
     /// Warm-up and measurement, in microseconds.
-    fn lengths_us(self) -> (u64, u64) {
+    pub(crate) fn lengths_us(self) -> (u64, u64) {
         match self {
             Self::Quick => (10_000, 40_000),
             Self::Full => (20_000, 100_000),
@@ -85,7 +86,10 @@ pub fn compare(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
         for test in tests() {
             progress(&format!("round {} of {wanted}: {}", rounds + 1, name(test)));
             for peer in turns(&options.peers, test, rounds) {
-                let taken = repeat(&Job { peer, test, warm_up_us, measured_us, processors }, rounds)?;
+                let taken = repeat(
+                    &Job { peer, course: Course { test, warm_up_us, measured_us }, processors },
+                    rounds,
+                )?;
                 repeated += taken.len() - 1;
                 samples.extend(taken);
             }

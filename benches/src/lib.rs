@@ -10,8 +10,9 @@
 //! | `schedule` | which measurement comes when |
 //! | `measurement` | one measurement: starts the workers, watches what else the machine does |
 //! | `worker` | [`work`]: the process that is measured, pinned to a core |
+//! | `course` | what both sides do in it, once there is a connection |
 //! | `cord` | how two workers wait for each other and pass descriptors |
-//! | `throughput`, `round_trip`, `copying` | what is measured, once there is a connection |
+//! | `throughput`, `round_trip`, `copying` | what is measured |
 //! | `messages` | ready messages, and the check of every one that arrives |
 //! | `bounce` | a raw line between two cores: the floor of a round trip, and the probe of the placement |
 //! | `processors` | which two are used |
@@ -29,6 +30,7 @@ mod bounce;
 mod compare;
 mod copying;
 mod cord;
+mod course;
 mod failure;
 mod held_up;
 pub mod linked;
@@ -56,6 +58,7 @@ mod throughput;
 mod worker;
 
 pub use compare::{Extent, Options, compare};
+pub use course::Course;
 pub use failure::Failure;
 pub use measurement::{Job, Test};
 pub use page::write as write_page;
