@@ -86,10 +86,8 @@ pub fn compare(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
         for test in tests() {
             progress(&format!("round {} of {wanted}: {}", rounds + 1, name(test)));
             for peer in turns(&options.peers, test, rounds) {
-                let taken = repeat(
-                    &Job { peer, course: Course { test, warm_up_us, measured_us }, processors },
-                    rounds,
-                )?;
+                let job = Job { peer, course: Course { test, warm_up_us, measured_us }, processors };
+                let taken = until_good(|| measure(&job, rounds))?;
                 repeated += taken.len() - 1;
                 samples.extend(taken);
             }
@@ -101,10 +99,12 @@ pub fn compare(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
 }
 
 /// Measures until nothing disturbs, but not for ever; all samples, of which only the last can be good.
-fn repeat(job: &Job, round: usize) -> Result<Vec<Sample>, Failure> {
+pub(crate) fn until_good<P, T>(
+    mut measure: impl FnMut() -> Result<Sample<P, T>, Failure>,
+) -> Result<Vec<Sample<P, T>>, Failure> {
     let mut samples = Vec::new();
     for _ in 0..=REPEATS {
-        let sample = measure(job, round)?;
+        let sample = measure()?;
         let good = sample.is_good();
         samples.push(sample);
         if good {

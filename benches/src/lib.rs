@@ -1,5 +1,5 @@
 //! What the benchmarks measure: the ring between two threads, for `cargo bench`, and the comparison with what somebody
-//! would use instead, for `cargo compare`.
+//! would use instead, for `cargo compare`; in a guest, for `cargo compare --vm`.
 //!
 //! | module | what it is |
 //! | --- | --- |
@@ -25,6 +25,7 @@
 //! | `report`, `system` | [`Report`]: what comes out, and the machine it was made on |
 //! | `table`, `plot`, `page` | the report for a terminal, and [`write_page`] for docs/ |
 //! | `targets` | [`targets()`]: what ivring must reach, and whether it did |
+//! | [`vm`] | the same comparison between the host and a real guest |
 
 mod bounce;
 mod compare;
@@ -55,6 +56,7 @@ mod table;
 mod targets;
 mod threads;
 mod throughput;
+pub mod vm;
 mod worker;
 
 pub use compare::{Extent, Options, compare};
