@@ -26,7 +26,7 @@ pub enum Extent {
 }
 
 impl Extent {
-    pub(crate) fn rounds(self) -> usize {
+    fn rounds(self) -> usize {
         match self {
             Self::Quick => 3,
             Self::Full => 9,
@@ -38,6 +38,22 @@ impl Extent {
         match self {
             Self::Quick => (10_000, 40_000),
             Self::Full => (20_000, 100_000),
+        }
+    }
+
+    /// As [`rounds`](Self::rounds), in a guest.
+    pub(crate) fn rounds_in_guest(self) -> usize {
+        match self {
+            Self::Quick => 2,
+            Self::Full => 9,
+        }
+    }
+
+    /// As [`limit`](Self::limit), in a guest, where what waiting costs takes half a minute more.
+    pub(crate) fn limit_in_guest(self) -> Duration {
+        match self {
+            Self::Quick => Duration::from_secs(50),
+            Self::Full => Duration::from_secs(290),
         }
     }
 

@@ -137,8 +137,7 @@ fn extent(cli: &Cli) -> Extent {
 }
 
 fn measure_in_guest(cli: &Cli) -> Result<vm::Report, Failure> {
-    let options =
-        vm::Options { extent: extent(cli), rounds: cli.rounds, transports: cli.transport.clone() };
+    let options = vm::Options { extent: extent(cli), rounds: cli.rounds, transports: cli.transport.clone() };
     vm::compare(&options, |part| eprintln!("{part}"))
 }
 

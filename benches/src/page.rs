@@ -124,9 +124,7 @@ pub(crate) fn judged(rows: Vec<Row>) -> String {
         let lines: String = rows.iter().map(line).collect();
         if lines.is_empty() { "None.\n".to_owned() } else { HEAD.to_owned() + &lines }
     });
-    format!(
-        "## Where ivring falls short of its targets\n\n{short}\n## Targets that were reached\n\n{held}"
-    )
+    format!("## Where ivring falls short of its targets\n\n{short}\n## Targets that were reached\n\n{held}")
 }
 
 /// What the marks in the tables mean.
@@ -151,7 +149,8 @@ ways into a virtual machine is in [benchmarks-vm.md](benchmarks-vm.md).
   tables say so. Everybody has the same room on the way: 256 KiB, and 1 MiB for messages of 64 KiB.
 - The payload is copied in from a pool of ready messages, and copied out to private memory, for every peer; also for those that
   can hand out a view instead. By-value peers are checked in the value that they return, which is that copy.
-- The receiver checks length, order, first and last word of each message, and every byte of the first 1024 and of one in 1024.
+- The receiver checks length, order, first and last word of each message, and every byte of the first 1024, up to 4 MiB, and of
+  one in 1024.
 - One way: the sender sends for a while, then marks the beginning and, later, the end; the receiver has the clock.
   *Batched* means that a sender publishes at least 16 messages and at least a page at once, but not more than 64 KiB. The link has
   an envelope and a topic with each message.

@@ -18,6 +18,7 @@
 //! | `report` | what comes out |
 //! | `table`, `page` | the report for a terminal, and for docs/ |
 //! | `targets` | what ivring must reach here |
+//! | `why` | what a run says of its own limits |
 
 mod area;
 mod busy;
@@ -38,6 +39,7 @@ mod table;
 mod targets;
 mod transport;
 mod way;
+mod why;
 
 pub use comparison::{Options, compare};
 pub use guest_side::serve;

@@ -88,13 +88,15 @@ pub fn build_table_example() -> Result<PathBuf, Error> {
     find(&build(&["-p", "ivring-host", "--example", "table", "--release"], &[])?, "table")
 }
 
-/// Builds `ivring-compare-guest`, statically linked and for speed, for guests, or finds it up to date.
+/// Builds `ivring-compare-guest`, statically linked, for guests, or finds it up to date: for speed, or as the
+/// other programs for guests, whose parts are built already.
 ///
 /// # Errors
 ///
 /// [`Error::Failed`] if it does not compile.
-pub fn build_compare_guest() -> Result<PathBuf, Error> {
-    build_static_for("release", "ivring-benches", "--bin", "ivring-compare-guest")
+pub fn build_compare_guest(optimised: bool) -> Result<PathBuf, Error> {
+    let profile = if optimised { "release" } else { "agent" };
+    build_static_for(profile, "ivring-benches", "--bin", "ivring-compare-guest")
 }
 
 fn build_static(package: &str, kind: &str, program: &str) -> Result<PathBuf, Error> {

@@ -1,5 +1,7 @@
 //! The whole comparison in a guest: its boot, rounds of measurements, what waiting costs, and a report.
 
+use std::time::{Duration, Instant};
+
 use ivring_lab::prepare_vhost_vsock;
 
 use super::{
@@ -12,7 +14,10 @@ use super::{
     way::{Way, turns},
 };
 use crate::{
-    compare::{Extent, until_good}, failure::Failure, processors::first_two, report::Report as Measured,
+    compare::{Extent, until_good},
+    failure::Failure,
+    processors::first_two,
+    report::Report as Measured,
     system::System,
 };
 
@@ -60,11 +65,18 @@ pub fn compare(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
     let guest = machine.surroundings()?;
 
     let (warm_up_us, measured_us) = options.extent.lengths_us();
-    let rounds = options.rounds.unwrap_or_else(|| options.extent.rounds());
-    let (mut samples, mut repeated) = (Vec::new(), 0);
-    for round in 0..rounds {
+    let rounds = options.rounds.unwrap_or_else(|| options.extent.rounds_in_guest());
+    let (mut samples, mut repeated, mut round) = (Vec::new(), 0, 0);
+    let (begun, mut longest) = (Instant::now(), Duration::ZERO);
+    while round < rounds && begun.elapsed() + longest < options.extent.limit_in_guest() {
+        let round_begun = Instant::now();
         for way in Way::all() {
-            progress(&format!("round {} of {rounds}: {} bytes {}", round + 1, way.test.length(), way.label()));
+            progress(&format!(
+                "round {} of {rounds}: {} bytes {}",
+                round + 1,
+                way.test.length(),
+                way.label()
+            ));
             for transport in turns(&transports, way, round) {
                 let tcp_port = machine.tcp_port;
                 let orders = Orders { transport, way, warm_up_us, measured_us, tcp_port };
@@ -73,9 +85,10 @@ pub fn compare(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
                 samples.extend(taken);
             }
         }
+        longest = longest.max(round_begun.elapsed());
+        round += 1;
     }
-    let measured =
-        Measured::new(System::here(processors), rounds, measured_us / 1000, repeated, samples);
+    let measured = Measured::new(System::here(processors), round, measured_us / 1000, repeated, samples);
     let (idle, crowd) = if options.transports.is_empty() {
         let crowd = idle::crowd(&machine, &mut progress)?;
         (idle::profiles(machine, &mut progress)?, Some(crowd))

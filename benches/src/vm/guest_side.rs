@@ -6,20 +6,22 @@ use std::{
     net::TcpStream,
     os::fd::AsRawFd,
     path::PathBuf,
+    time::Duration,
 };
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, VsockAddr, connect, socket};
 
 use super::{
     area,
+    idle::oversleep,
     linked::{GuestEnd, ends},
-    orders::Orders,
+    orders::{Orders, Task},
     part::Part,
     streams::{failed, framed},
     transport::Transport,
     way::End,
 };
-use crate::{bounce::Lines, failure::Failure, peers::ring, worker::Figure};
+use crate::{bounce::Lines, failure::Failure, peers::ring, region::Rings, worker::Figure};
 
 /// The host, in vsock's numbers.
 const HOST: u32 = 2;
@@ -28,21 +30,20 @@ pub(crate) const VSOCK_PORT: u32 = 1024;
 /// The host, in the addresses of QEMU's user-mode network.
 const GATEWAY: &str = "10.0.2.2";
 
-/// Takes the guest's part in the measurement that `orders` name, as the host wrote them, and writes its figure, if it has the
-/// clock, to standard output.
+/// Does in the guest what `orders` name, as the host wrote them, and writes the figure, if there is one, to standard output.
 ///
 /// # Errors
 ///
 /// See [`Failure`]; a measurement with a message that is not right has no figure.
 pub fn serve(orders: &str) -> Result<(), Failure> {
-    let orders: Orders =
+    let task: Task =
         serde_json::from_str(orders).map_err(|error| Failure::Io("orders of the host", error.into()))?;
-    if let Some(figure) = take_part(&orders)? {
-        let text =
-            serde_json::to_string(&figure).map_err(|error| Failure::Io("the guest's figure", error.into()))?;
-        writeln!(io::stdout(), "{text}").map_err(Failure::io("the guest's figure"))?;
-    }
-    Ok(())
+    let figure = match task {
+        Task::Measure(orders) => serde_json::to_string(&take_part(&orders)?),
+        Task::Oversleep { us } => serde_json::to_string(&oversleep(Duration::from_micros(us))),
+    };
+    let text = figure.map_err(|error| Failure::Io("the guest's figure", error.into()))?;
+    writeln!(io::stdout(), "{text}").map_err(Failure::io("the guest's figure"))
 }
 
 fn take_part(orders: &Orders) -> Result<Option<Figure>, Failure> {
@@ -50,8 +51,8 @@ fn take_part(orders: &Orders) -> Result<Option<Figure>, Failure> {
     let part = Part { orders, end: End::Guest, memory: memory.clone(), gone: &|| false };
     let (side, shape) = (orders.way.side(End::Guest), orders.course().shape());
     match orders.transport {
-        Transport::Ring => part.exchange(ring::over::<false>(memory, side, shape)),
-        Transport::RingBatched => part.exchange(ring::over::<true>(memory, side, shape)),
+        Transport::Ring => part.exchange(ring::over::<false>(memory, Rings::of(side, shape), shape)),
+        Transport::RingBatched => part.exchange(ring::over::<true>(memory, Rings::of(side, shape), shape)),
         Transport::Link => part.exchange(ends(GuestEnd::join()?)),
         Transport::Serial | Transport::SerialGathered => {
             let port = File::options().read(true).write(true).open(serial_port()?).map_err(failed)?;
@@ -71,6 +72,7 @@ fn take_part(orders: &Orders) -> Result<Option<Figure>, Failure> {
         }
         Transport::OneLine => part.bounce(Lines::One),
         Transport::TwoLines => part.bounce(Lines::Two),
+        Transport::Alone => part.alone(),
     }
 }
 

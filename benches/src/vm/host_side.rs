@@ -20,7 +20,7 @@ use super::{
     transport::Transport,
     way::End,
 };
-use crate::{bounce::Lines, failure::Failure, peers::ring, worker::Figure};
+use crate::{bounce::Lines, failure::Failure, peers::ring, region::Rings, worker::Figure};
 
 /// How often a listener is looked at.
 const LOOK: Duration = Duration::from_micros(200);
@@ -42,14 +42,20 @@ pub(crate) struct HostSide {
 
 impl HostSide {
     /// Takes the host's part in a measurement. `gone` is set when the program in the guest has ended.
-    pub(crate) fn take_part(&mut self, orders: &Orders, gone: &AtomicBool) -> Result<Option<Figure>, Failure> {
+    pub(crate) fn take_part(
+        &mut self,
+        orders: &Orders,
+        gone: &AtomicBool,
+    ) -> Result<Option<Figure>, Failure> {
         let memory = self.area.fresh()?;
         let gone = &|| gone.load(Relaxed);
         let part = Part { orders, end: End::Host, memory: memory.clone(), gone };
         let (side, shape) = (orders.way.side(End::Host), orders.course().shape());
         match orders.transport {
-            Transport::Ring => part.exchange(ring::over::<false>(memory, side, shape)),
-            Transport::RingBatched => part.exchange(ring::over::<true>(memory, side, shape)),
+            Transport::Ring => part.exchange(ring::over::<false>(memory, Rings::of(side, shape), shape)),
+            Transport::RingBatched => {
+                part.exchange(ring::over::<true>(memory, Rings::of(side, shape), shape))
+            }
             Transport::Link => {
                 let figure = part.exchange(ends(HostEnd::attached(&mut self.host, gone)?))?;
                 // Else the next one could be taken for this.
@@ -79,6 +85,7 @@ impl HostSide {
             }
             Transport::OneLine => part.bounce(Lines::One),
             Transport::TwoLines => part.bounce(Lines::Two),
+            Transport::Alone => part.alone(),
         }
     }
 }

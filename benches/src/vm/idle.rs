@@ -19,10 +19,11 @@ use ivring_proto::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    busy::{busy_ns, on_processor},
+    busy::{Busy, busy, counted},
     machine::{Machine, run},
+    orders::Task,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, statistics::median};
 
 /// How long processor time is counted.
 const COUNTED: Duration = Duration::from_secs(3);
@@ -32,6 +33,8 @@ const SILENCE: Duration = Duration::from_millis(500);
 const LATER: Duration = Duration::from_micros(7_300);
 /// How many first messages are sent.
 const FIRSTS: u32 = 11;
+/// How many sleeps are timed.
+const SLEEPS: u32 = 50;
 /// How long a daemon may take to start, or a guest to attach.
 const LIMIT: Duration = Duration::from_secs(20);
 /// Guests of the crowd.
@@ -48,10 +51,14 @@ pub struct Idle {
     pub cap_us: u64,
     /// Processor time of the agent in the guest, in percent of its processor.
     pub agent_percent: f64,
+    /// How often the agent came to that processor in a second.
+    pub agent_turns: f64,
     /// Processor time of the daemon, in percent of a processor.
     pub daemon_percent: f64,
     /// First messages after a silence: time until the guest's answer was back, in microseconds, the shortest first.
     pub first_us: Vec<f64>,
+    /// How much longer than asked for a sleep of that cap takes in the guest: usually, and at most.
+    pub oversleep_us: [f64; 2],
 }
 
 /// What many idle guests cost the daemon.
@@ -91,8 +98,10 @@ pub(crate) fn profiles(machine: Machine, mut progress: impl FnMut(&str)) -> Resu
             profile: profile.name().to_owned(),
             cap_us: u64::try_from(profile.cap().as_micros()).unwrap_or(u64::MAX),
             agent_percent: after.1.percent_since(before.1),
+            agent_turns: after.1.turns_since(before.1),
             daemon_percent: after.0.percent_since(before.0),
             first_us,
+            oversleep_us: oversleep_in(&mut guest, profile.cap())?,
         });
         agent.end(&mut guest)?;
     }
@@ -138,6 +147,28 @@ pub(crate) fn crowd(machine: &Machine, mut progress: impl FnMut(&str)) -> Result
     Ok(Crowd { guests: CROWD, daemon_percent: after.percent_since(before) })
 }
 
+/// How much longer than `length` a sleep takes, in microseconds: usually, and the longest of many.
+pub(crate) fn oversleep(length: Duration) -> [f64; 2] {
+    let mut late: Vec<f64> = (0..SLEEPS)
+        .map(|_| {
+            let begun = Instant::now();
+            thread::sleep(length);
+            begun.elapsed().saturating_sub(length).as_secs_f64() * 1e6
+        })
+        .collect();
+    let usual = median(&mut late).unwrap_or(f64::NAN);
+    [usual, late.last().copied().unwrap_or(f64::NAN)]
+}
+
+/// The same of the guest's sleeps.
+fn oversleep_in(guest: &mut ivring_lab::Guest, length: Duration) -> Result<[f64; 2], Failure> {
+    let us = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+    let task =
+        serde_json::to_string(&Task::Oversleep { us }).map_err(|error| failed("its orders", &error))?;
+    let said = run(guest, &format!("ivring-compare-guest '{task}'"))?;
+    serde_json::from_str(&said).map_err(|error| failed("sleeps in the guest", &error))
+}
+
 /// Lets all of them do what their sessions need.
 fn breathe(guests: &mut [Guest]) {
     for guest in guests {
@@ -148,19 +179,29 @@ fn breathe(guests: &mut [Guest]) {
 /// Processor time of a process at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Counted {
-    busy: Duration,
+    busy: Busy,
     at: Duration,
 }
 
 impl Counted {
     /// A process of the host.
     fn of(process: &Process, begun: Instant) -> Result<Self, Failure> {
-        Ok(Self { busy: Duration::from_nanos(busy_ns(process.id())?), at: begun.elapsed() })
+        Ok(Self { busy: busy(process.id())?, at: begun.elapsed() })
     }
 
     /// Percent of a processor that it has used since then.
     fn percent_since(self, before: Self) -> f64 {
-        100.0 * self.busy.saturating_sub(before.busy).as_secs_f64() / self.at.saturating_sub(before.at).as_secs_f64()
+        100.0 * (self.busy.time.saturating_sub(before.busy.time)).as_secs_f64() / self.passed_since(before)
+    }
+
+    /// How often it came to a processor in a second since then.
+    fn turns_since(self, before: Self) -> f64 {
+        let turns = u32::try_from(self.busy.turns.saturating_sub(before.busy.turns));
+        turns.map_or(f64::INFINITY, f64::from) / self.passed_since(before)
+    }
+
+    fn passed_since(self, before: Self) -> f64 {
+        self.at.saturating_sub(before.at).as_secs_f64()
     }
 }
 
@@ -177,11 +218,11 @@ impl Agent {
     fn counted(&self, guest: &mut ivring_lab::Guest) -> Result<Counted, Failure> {
         let said = run(guest, &format!("cat /proc/{}/task/*/schedstat; echo; cat /proc/uptime", self.0))?;
         let seconds = |uptime: &str| uptime.split(' ').next()?.parse::<f64>().ok();
-        let counted = said.split_once("\n\n").and_then(|(stats, uptime)| {
+        let moment = said.split_once("\n\n").and_then(|(stats, uptime)| {
             let at = Duration::try_from_secs_f64(seconds(uptime)?).ok()?;
-            Some(Counted { busy: Duration::from_nanos(on_processor(stats)), at })
+            Some(Counted { busy: counted(stats), at })
         });
-        counted.ok_or_else(|| failed("processor time in the guest", &said))
+        moment.ok_or_else(|| failed("processor time in the guest", &said))
     }
 
     fn end(self, guest: &mut ivring_lab::Guest) -> Result<(), Failure> {
@@ -204,7 +245,10 @@ impl Daemon {
         let mut process = lab.spawn("ivringd", command)?;
         let deadline = Instant::now() + LIMIT;
         loop {
-            match Client::connect(Service::Daemon, &socket) {
+            // Its socket is there before its region; it answers when both are.
+            let answered = Client::connect(Service::Daemon, &socket)
+                .and_then(|mut client| client.call(&Request::List, &[]).map(|_| client));
+            match answered {
                 Ok(client) => return Ok(Self { process, client: RefCell::new(client) }),
                 Err(error) if process.status()?.is_some() || Instant::now() > deadline => {
                     return Err(failed("ivringd", &error));

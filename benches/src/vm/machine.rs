@@ -10,7 +10,9 @@ use std::{
 };
 
 use ivring_host::Host;
-use ivring_lab::{Accelerator, Artifacts, BOOT_LIMIT, Consent, Error, Guest, Lab, Process, Tools, load_virtio};
+use ivring_lab::{
+    Accelerator, Artifacts, BOOT_LIMIT, Consent, Error, Guest, Lab, Process, Tools, load_virtio,
+};
 use ivring_vm_config::{QemuArgs, Shmem};
 use rustix::{
     process::Pid,
@@ -58,7 +60,7 @@ impl Machine {
     pub(crate) fn boot(vsock: Option<&Path>, processor: usize) -> Result<Self, Failure> {
         let tools = ivring_lab::prepare(None, Consent::new(false))?;
         let artifacts = Artifacts::build()?;
-        let program = ivring_lab::build_compare_guest()?;
+        let program = ivring_lab::build_compare_guest(!cfg!(debug_assertions))?;
         Self::boot_with(&tools, artifacts, &program, vsock, processor)
     }
 
@@ -78,7 +80,8 @@ impl Machine {
         let sockets = Sockets::below(lab.folder());
         let listen = |path: &Path| UnixListener::bind(path).map_err(Failure::io("a socket of the guest"));
         let serial = listen(&sockets.serial)?;
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Failure::io("a socket of the guest"))?;
+        let tcp =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Failure::io("a socket of the guest"))?;
         tcp.set_nonblocking(true).map_err(Failure::io("a socket of the guest"))?;
         let tcp_port = tcp.local_addr().map_err(Failure::io("a socket of the guest"))?.port();
 
@@ -123,7 +126,10 @@ impl Machine {
     pub(crate) fn surroundings(&mut self) -> Result<Surroundings, Failure> {
         let qemu = Command::new("qemu-system-x86_64").arg("--version").output();
         let qemu = qemu.map_err(Failure::io("the version of QEMU"))?.stdout;
-        let said = run(&mut self.guest, "uname -r; cat /sys/devices/system/clocksource/clocksource0/current_clocksource")?;
+        let said = run(
+            &mut self.guest,
+            "uname -r; cat /sys/devices/system/clocksource/clocksource0/current_clocksource",
+        )?;
         let mut lines = said.lines().map(str::to_owned);
         Ok(Surroundings {
             accelerator: self.lab.accelerator().map_or("none", Accelerator::name).to_owned(),
@@ -135,7 +141,8 @@ impl Machine {
 }
 
 /// Gives the network card its address, and waits for the serial port.
-const SET_UP: &str = "busybox ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up\nuntil ls /dev/vport*; do sleep 0.01; done";
+const SET_UP: &str =
+    "busybox ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up\nuntil ls /dev/vport*; do sleep 0.01; done";
 
 /// Runs a script in the guest that must succeed.
 pub(crate) fn run(guest: &mut Guest, script: &str) -> Result<String, Failure> {
@@ -143,7 +150,11 @@ pub(crate) fn run(guest: &mut Guest, script: &str) -> Result<String, Failure> {
     if answer.status == 0 {
         return Ok(answer.output);
     }
-    Err(Failure::Guest { job: script.to_owned(), status: answer.status, output: answer.output.trim().to_owned() })
+    Err(Failure::Guest {
+        job: script.to_owned(),
+        status: answer.status,
+        output: answer.output.trim().to_owned(),
+    })
 }
 
 /// Where the sockets are.
@@ -192,7 +203,10 @@ fn start_vsock(lab: &Lab, program: &Path, sockets: &Sockets) -> Result<Process, 
     let since = Instant::now();
     while !sockets.vsock.exists() {
         if process.status()?.is_some() || since.elapsed() > START {
-            return Err(failed(format!("the device of vsock does not start, see {}", process.log().display())));
+            return Err(failed(format!(
+                "the device of vsock does not start, see {}",
+                process.log().display()
+            )));
         }
         thread::sleep(Duration::from_millis(5));
     }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     machine::Machine,
-    orders::Orders,
+    orders::{Orders, Task},
     transport::Transport,
     way::{End, Way},
 };
@@ -40,11 +40,13 @@ pub(crate) fn measure(
     let held_up_ns = host_held_up_ns + machine.held_up_ns().saturating_sub(held_up);
     let (after, _) = probe();
     let probes_ns = vec![before, after];
+    let transport = orders.transport;
     Ok(Sample {
-        peer: orders.transport,
+        peer: transport,
         test: orders.way,
         round,
-        placement: Placement::of(&probes_ns),
+        // The others take hundreds of times as long as a line's way.
+        placement: if transport.shares_lines() { Placement::of(&probes_ns) } else { None },
         probes_ns,
         others_ms: others.ms(),
         held_up_ns,
@@ -55,7 +57,8 @@ pub(crate) fn measure(
 
 /// Both parts side by side; the figure, and how long the host's thread was held up.
 fn carry(machine: &mut Machine, orders: &Orders) -> Result<(Figure, u64), Failure> {
-    let text = serde_json::to_string(orders).map_err(|error| Failure::Io("orders of the guest", error.into()))?;
+    let text = serde_json::to_string(&Task::Measure(*orders))
+        .map_err(|error| Failure::Io("orders of the guest", error.into()))?;
     let Machine { side, guest, .. } = machine;
     let gone = AtomicBool::new(false);
     let (here, there) = thread::scope(|scope| {
@@ -82,8 +85,9 @@ fn carry(machine: &mut Machine, orders: &Orders) -> Result<(Figure, u64), Failur
     let (figure, held_up_ns) = here?;
     let figure = match orders.way.clock {
         End::Host => figure,
-        End::Guest => serde_json::from_str(&there.output).ok(),
+        End::Guest => serde_json::from_str(&there.output).ok().flatten(),
     };
-    let figure = figure.ok_or_else(|| Failure::Guest { job: orders.name(), status: 0, output: there.output })?;
+    let figure =
+        figure.ok_or_else(|| Failure::Guest { job: orders.name(), status: 0, output: there.output })?;
     Ok((figure, held_up_ns))
 }

@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn both_or_none() {
-        let memory = HeapMemory::new(super::super::area::SIZE);
+        let memory = HeapMemory::new(usize::try_from(super::super::area::SIZE).unwrap());
         let mut host = Meeting::new(memory.clone(), End::Host);
         let mut guest = Meeting::new(memory, End::Guest);
         thread::scope(|scope| {

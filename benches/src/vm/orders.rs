@@ -5,6 +5,19 @@ use serde::{Deserialize, Serialize};
 use super::{transport::Transport, way::Way};
 use crate::course::Course;
 
+/// What there is to do.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Task {
+    /// The guest's part in a measurement.
+    Measure(Orders),
+    /// How much longer a sleep takes than it was asked to.
+    Oversleep {
+        /// Its length in microseconds.
+        us: u64,
+    },
+}
+
 /// One measurement, and how the guest reaches the host.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Orders {

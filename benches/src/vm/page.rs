@@ -8,6 +8,7 @@ use super::{
     targets::targets,
     transport::Transport,
     way::{End, LENGTHS, Way},
+    why::why,
 };
 use crate::{
     failure::Failure,
@@ -89,7 +90,7 @@ fn page(report: &Report, pictures: &str) -> String {
          | processors used | {} by the host's side, {} by the guest's |\n| the machine is a virtual one itself | {} |\n\
          | kernel | {} |\n| accelerator | {} |\n| QEMU | {} |\n| guest's kernel | {} |\n| guest's clock | {} |\n\
          | shared memory | {} |\n| commit | {} |\n| rounds | {} of {} ms a measurement, {} repeated |\n\n\
-         ## Results\n\n{pictures}{tables}{absent}{}\n\n{}",
+         ## Results\n\n{pictures}{tables}{absent}{}\n\n{}\n## What holds it back on this machine\n\n{}",
         system.processor,
         system.used[0],
         system.used[1],
@@ -106,14 +107,19 @@ fn page(report: &Report, pictures: &str) -> String {
         measured.repeated,
         note(),
         judged(targets(report)),
+        why(report).iter().map(|line| format!("- {line}\n")).collect::<String>(),
     )
 }
 
 /// What the guest's mapping of the device's memory comes to.
 fn memory(accelerator: &str) -> &'static str {
     match accelerator {
-        "TCG" => "a file in memory; `resource2` in the guest, which TCG treats as write-back whatever its type",
-        _ => "a file in memory; `resource2` in the guest, mapped uncached unless the hypervisor says otherwise",
+        "TCG" => {
+            "a file in memory; `resource2` in the guest, which TCG treats as write-back whatever its type"
+        }
+        _ => {
+            "a file in memory; `resource2` in the guest, mapped uncached unless the hypervisor says otherwise"
+        }
     }
 }
 
@@ -139,9 +145,12 @@ of one machine are in [benchmarks.md](benchmarks.md).
 - Everybody has a turn in each test of each round, one after the other, in another order each round. Ratios are medians of the
   ratios in each round. A measurement is repeated when a raw line between the two processors took another time before than
   after, or when processes that have no part in it used more than a tenth of a processor.
+- *The ring without another side* is a message pushed and taken out again by the side with the clock, in the device's memory, and
+  nobody else: its own part in a round trip.
 - Idle: `ivringd` and `ivring-agent` in each profile with nothing to send, for three seconds of processor time as the scheduler counts
   it. The first message is a ping of the daemon after at least half a second of silence: time until the agent's answer is back,
-  so both sides' waiting. The crowd's guests are attached from a process of the host.
+  so both sides' waiting. *First* is the usual one, *stated* the longest sleep of the profile, *late* how much longer than asked for
+  such a sleep usually takes in that guest, *turns* how often the agent came to the processor. The crowd's guests are attached from a process of the host.
 
 To repeat it: `cargo compare --vm --write`. It needs QEMU, busybox and a kernel, as `cargo demo` does, and builds
 vhost-device-vsock from crates.io once; without that, vsock is left out.
@@ -167,7 +176,7 @@ mod tests {
         assert!(page.contains("| ivring, each message | 50 (1) | 200 (1) | - |"), "{page}");
         assert!(page.contains("| ivring, each message | 1280 | 5120 | - |"), "{page}");
         assert!(page.contains("Not measured: vsock, each message: there is no network"), "{page}");
-        assert!(page.contains("| balanced | 0.50 | 0.60 | 2000 | 5000 | 4000 |"), "{page}");
+        assert!(page.contains("| balanced | 0.50 | 250 | 0.60 | 2000 | 5000 | 4000 | 60 |"), "{page}");
         let picture = fs::read_to_string(folder.path().join("benchmarks/vm-one-way.svg")).unwrap();
         assert!(picture.contains("TCP, each message"));
     }

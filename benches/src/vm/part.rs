@@ -6,7 +6,9 @@ use super::{meeting::Meeting, orders::Orders, way::End};
 use crate::{
     bounce::{Bounce, Lines},
     failure::Failure,
-    peer::{Receiver, Sender},
+    peer::{Receiver, Sender, Side},
+    peers::ring,
+    region::Rings,
     worker::Figure,
 };
 
@@ -37,6 +39,20 @@ impl Part<'_> {
         let side = self.orders.way.side(self.end);
         let mut bounce = Bounce::new(self.memory.clone(), lines);
         self.between_meetings(|orders| orders.course().bounce(side, &mut bounce))
+    }
+
+    /// What the ring takes the end with the clock when there is nobody else: it pushes a message and takes it out again. A round
+    /// trip has that of both ends, and the ways between the two processors.
+    pub(crate) fn alone(self) -> Result<Option<Figure>, Failure> {
+        let side = self.orders.way.side(self.end);
+        let shape = self.orders.course().shape();
+        let rings = Rings::of(side, shape);
+        let to_itself = Rings { receiving: rings.sending, ..rings };
+        let (mut sender, mut receiver) = ring::over::<false>(self.memory.clone(), to_itself, shape);
+        self.between_meetings(|orders| match side {
+            Side::Driver => orders.course().exchange(side, &mut sender, &mut receiver),
+            Side::Partner => Ok(None),
+        })
     }
 
     /// Neither end begins before the other is there, nor leaves before the other has all that was sent.

@@ -104,8 +104,10 @@ pub(crate) mod tests {
                 profile: text("balanced"),
                 cap_us: 4000,
                 agent_percent: 0.5,
+                agent_turns: 250.0,
                 daemon_percent: 0.6,
                 first_us: vec![1000.0, 2000.0, 5000.0],
+                oversleep_us: [60.0, 90.0],
             }],
             crowd: Some(Crowd { guests: 64, daemon_percent: 0.7 }),
         }

@@ -43,21 +43,13 @@ pub(crate) fn all(report: &Report) -> Vec<Table> {
 }
 
 /// Nanoseconds a message or a round trip.
-fn times(
-    report: &Measured<Transport, Way>,
-    way: impl Fn(usize) -> Way,
-    placement: Placement,
-) -> Table {
+fn times(report: &Measured<Transport, Way>, way: impl Fn(usize) -> Way, placement: Placement) -> Table {
     let title = format!("{}, {}: ns", way(0).label(), placement.label());
     of_lengths(report, way, placement, title, |cell, _| shown(report, cell, cell.ns))
 }
 
 /// Bytes of payload a second.
-fn throughput(
-    report: &Measured<Transport, Way>,
-    way: impl Fn(usize) -> Way,
-    placement: Placement,
-) -> Table {
+fn throughput(report: &Measured<Transport, Way>, way: impl Fn(usize) -> Way, placement: Placement) -> Table {
     let title = format!("{}, {}: MB/s", way(0).label(), placement.label());
     of_lengths(report, way, placement, title, |cell, length| {
         let length = u32::try_from(length).map_or(f64::NAN, f64::from);
@@ -74,21 +66,27 @@ fn of_lengths(
 ) -> Table {
     let rows = Transport::all().iter().filter_map(|transport| {
         let cells = LENGTHS.map(|length| Some((report.cell(*transport, way(length), placement)?, length)));
-        let texts = cells.map(|cell| cell.map_or_else(|| "-".to_owned(), |(cell, length)| text(cell, length)));
+        let texts =
+            cells.map(|cell| cell.map_or_else(|| "-".to_owned(), |(cell, length)| text(cell, length)));
         cells.iter().any(Option::is_some).then(|| (transport.label().to_owned(), texts.to_vec()))
     });
     Table::new(title, LENGTHS.map(bytes).to_vec(), rows.collect())
 }
 
 fn idle(profiles: &[Idle]) -> Table {
-    let columns = ["agent %", "daemon %", "usual us", "longest us", "stated us"].map(str::to_owned);
+    let columns = ["agent %", "turns/s", "daemon %", "first us", "longest us", "stated us", "late us"];
     let rows = profiles.iter().map(|idle| {
-        let last = idle.first_us.last().copied().unwrap_or(f64::NAN);
-        let usual = median(&mut idle.first_us.clone()).unwrap_or(f64::NAN);
-        let percents = [idle.agent_percent, idle.daemon_percent].map(|percent| format!("{percent:.2}"));
-        let times = [usual, last].map(|us| format!("{us:.0}"));
-        let cells = percents.into_iter().chain(times).chain([idle.cap_us.to_string()]);
-        (idle.profile.clone(), cells.collect())
+        let cells = [
+            format!("{:.2}", idle.agent_percent),
+            format!("{:.0}", idle.agent_turns),
+            format!("{:.2}", idle.daemon_percent),
+            format!("{:.0}", median(&mut idle.first_us.clone()).unwrap_or(f64::NAN)),
+            format!("{:.0}", idle.first_us.last().copied().unwrap_or(f64::NAN)),
+            idle.cap_us.to_string(),
+            format!("{:.0}", idle.oversleep_us[0]),
+        ];
+        (idle.profile.clone(), cells.to_vec())
     });
-    Table::new("idle, and the first message".to_owned(), columns.to_vec(), rows.collect())
+    let columns = columns.map(str::to_owned).to_vec();
+    Table::new("idle, and the first message".to_owned(), columns, rows.collect())
 }

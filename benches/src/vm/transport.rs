@@ -32,6 +32,8 @@ pub enum Transport {
     OneLine,
     /// Limit: a number to and fro, a line a direction.
     TwoLines,
+    /// Limit: what the ring's instructions take, without another side.
+    Alone,
 }
 
 impl Transport {
@@ -60,6 +62,7 @@ impl Transport {
             Self::TcpGathered => "TCP, 64 KiB at a time",
             Self::OneLine => "limit: one raw line",
             Self::TwoLines => "limit: two raw lines",
+            Self::Alone => "limit: the ring without another side",
         }
     }
 
@@ -72,7 +75,12 @@ impl Transport {
     /// Whether it carries no messages.
     #[must_use]
     pub fn is_limit(self) -> bool {
-        matches!(self, Self::OneLine | Self::TwoLines)
+        matches!(self, Self::OneLine | Self::TwoLines | Self::Alone)
+    }
+
+    /// Whether it is made of lines that both sides use, so that it matters how far apart the processors are.
+    pub(crate) fn shares_lines(self) -> bool {
+        self.is_ivring() || matches!(self, Self::OneLine | Self::TwoLines)
     }
 
     /// Whether it needs the program that is built for vsock.
@@ -89,6 +97,7 @@ impl Transport {
             }
             // A line is a line, whatever the message.
             Self::OneLine | Self::TwoLines => matches!(way.test, Test::RoundTrip { length: 64 }),
+            Self::Alone => matches!(way.test, Test::RoundTrip { .. }),
             _ => true,
         }
     }
