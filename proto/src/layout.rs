@@ -178,8 +178,11 @@ pub mod control_word {
     pub const SPACE_WANT: u64 = 8;
     /// Consumer line: every byte before this position may be overwritten.
     pub const HEAD: u64 = 0;
-    /// Consumer line: every record before this position has been handed over.
-    pub const SEEN: u64 = 8;
+    /// Consumer line: every record before this position has been handed over. Stored with each record, so it has 64 bytes of
+    /// its own: a producer that waits for space keeps looking at the head.
+    pub const SEEN: u64 = 64;
+    /// Consumer line: where programs of protocol 1.0 keep what belongs to [`SEEN`].
+    pub const SEEN_IN_1_0: u64 = 8;
     /// Consumer line, reserved for the doorbell: wake me when the position passes this.
     pub const DATA_WANT: u64 = 16;
 

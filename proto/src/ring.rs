@@ -33,7 +33,7 @@ mod walk;
 
 pub use claim::Claim;
 pub use class::Class;
-pub use consumer::Consumer;
+pub use consumer::{Consumer, handed_over};
 pub use fault::Fault;
 pub use header::{HEADER, PADDING};
 pub use producer::{Producer, PushError};

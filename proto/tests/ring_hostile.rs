@@ -10,7 +10,7 @@ use std::{
 use ivring_proto::{
     layout::control_word,
     memory::{CrashMemory, HeapMemory, Memory},
-    ring::{Class, Consumer, Fault, PADDING, Producer, PushError, walk},
+    ring::{Class, Consumer, Fault, PADDING, Producer, PushError, handed_over, walk},
 };
 
 mod bare_ring;
@@ -201,6 +201,22 @@ fn a_consumers_own_line_is_not_trusted() {
     for seen in [START - 8, START + 4, START + CAPACITY + 8, 0, u64::MAX - 7] {
         assert_eq!(resume(START, seen), Err(Fault::Seen { seen, head: START }));
     }
+}
+
+#[test]
+fn of_the_marks_of_two_versions_the_one_further_on_counts() {
+    let handed_over = |mark, of_1_0| {
+        let memory = memory();
+        memory.store(place(CAPACITY).consumer + control_word::SEEN, mark);
+        memory.store(place(CAPACITY).consumer + control_word::SEEN_IN_1_0, of_1_0);
+        handed_over(&memory, place(CAPACITY), START)
+    };
+    assert_eq!(handed_over(START + 16, START + 8), Ok(START + 16));
+    assert_eq!(handed_over(START + 8, START + 16), Ok(START + 16));
+    assert_eq!(handed_over(0, START + 16), Ok(START + 16));
+    assert_eq!(handed_over(START + 8, START - 8), Ok(START + 8), "a mark of long ago");
+    assert_eq!(handed_over(START + 8, START + 12), Ok(START + 8));
+    assert_eq!(handed_over(START - 8, START + CAPACITY + 8), Err(START - 8));
 }
 
 #[test]

@@ -5,10 +5,10 @@ use crate::layout::{
     NAME_LEN, RegionState, Superblock, SuperblockError, Version, VersionRange, read_superblock,
 };
 use crate::memory::Memory;
-use crate::ring::{Consumer, Producer, View};
+use crate::ring::{Consumer, Producer, View, handed_over};
 use crate::session::{
     Answer, Attachment, AttachmentEvent, CloseReason, Entropy, Identity, JoinProgress, JoinRequest, Joiner,
-    Liveness, Offer, Text, Uuid, seen_before,
+    Liveness, Offer, Text, Uuid,
 };
 use core::time::Duration;
 
@@ -357,9 +357,11 @@ fn attach<M: Memory + Clone>(
     entropy: &mut impl Entropy,
 ) -> State<M> {
     let place = &offer.place;
-    let seen = seen_before(memory, place, offer.to_guest_start);
+    // What an earlier program with the same identity left; nothing when there is no such trace.
+    let start = offer.to_guest_start;
+    let seen = handed_over(memory, place.to_guest, start).unwrap_or(start);
     let tx = Producer::start(memory.clone(), place.to_host, offer.salt, offer.to_host_start);
-    let rx = Consumer::start(memory.clone(), place.to_guest, offer.to_guest_salt, offer.to_guest_start, seen);
+    let rx = Consumer::start(memory.clone(), place.to_guest, offer.to_guest_salt, start, seen);
     let attachment = Attachment::confirm(memory, superblock, offer, joiner, now, stale_after, entropy);
     State::Attached { attachment, link: Link::new(tx, rx) }
 }

@@ -3,10 +3,9 @@
 use super::{Counters, Kind, Link, LinkError, Received, SendError};
 use crate::layout::{ChannelPlace, Geometry, VersionRange, control_word as word};
 use crate::memory::Memory;
-use crate::ring::{Consumer, HEADER, Producer, View, walk};
+use crate::ring::{Consumer, HEADER, Producer, View, handed_over, walk};
 use crate::session::{
     Binding, Channel, ChannelEvent, CloseReason, Entropy, Identity, JoinRequest, Phase, Refusal, Starts,
-    seen_before,
 };
 use core::time::Duration;
 
@@ -404,7 +403,8 @@ impl<M: Memory + Clone> HostEnd<M> {
         let Some(binding) = self.channel.binding().copied() else { return };
         let Ok(head) = link.tx().head() else { return };
         // Space is given back later than records are handed over. A guest that lies here has its own messages miscounted.
-        let handed_over = seen_before(&self.memory, self.channel.place(), head).wrapping_sub(head);
+        let seen = handed_over(&self.memory, self.channel.place().to_guest, head).unwrap_or(head);
+        let handed_over = seen.wrapping_sub(head);
         let (mut count, mut first) = (0, None);
         let messages = [Kind::Message.code(), Kind::Request.code()];
         let place = self.channel.place().to_guest;

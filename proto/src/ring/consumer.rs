@@ -7,7 +7,10 @@ use super::{
     record::Record,
     view::View,
 };
-use crate::{layout::RingPlace, memory::Memory};
+use crate::{
+    layout::{RingPlace, control_word},
+    memory::Memory,
+};
 
 /// Takes records from a ring. Never blocks.
 ///
@@ -44,8 +47,8 @@ impl<M: Memory> Consumer<M> {
         let mut consumer = Self::at(Lane::new(memory, place, salt), position, seen);
         if !position.is_multiple_of(8) {
             consumer.fault = Some(Fault::Start { position });
-        } else if let Err(fault) = consumer.check_seen() {
-            consumer.fault = Some(fault);
+        } else if !may_be_handed_over(seen, position, place.capacity) {
+            consumer.fault = Some(Fault::Seen { seen, head: position });
         } else {
             let Lane { memory, .. } = &consumer.lane;
             memory.store(consumer.lane.seen(), seen);
@@ -68,13 +71,11 @@ impl<M: Memory> Consumer<M> {
     pub fn resume(memory: M, place: RingPlace, salt: u64) -> Result<Self, Fault> {
         let lane = Lane::new(memory, place, salt);
         let head = lane.memory.load(lane.head());
-        let seen = lane.memory.load(lane.seen());
         if !head.is_multiple_of(8) {
             return Err(Fault::HeadUnaligned { head });
         }
-        let consumer = Self::at(lane, head, seen);
-        consumer.check_seen()?;
-        Ok(consumer)
+        let seen = handed_over(&lane.memory, place, head).map_err(|mark| Fault::Seen { seen: mark, head })?;
+        Ok(Self::at(lane, head, seen))
     }
 
     fn at(lane: Lane<M>, position: u64, seen: u64) -> Self {
@@ -92,14 +93,6 @@ impl<M: Memory> Consumer<M> {
             peeked: None,
             fault: None,
         }
-    }
-
-    fn check_seen(&self) -> Result<(), Fault> {
-        let (seen, head) = (self.seen, self.head);
-        if !seen.is_multiple_of(8) || seen.wrapping_sub(head) > self.lane.limits.capacity {
-            return Err(Fault::Seen { seen, head });
-        }
-        Ok(())
     }
 
     /// The next record, or nothing when there is none. The same again until [`commit`](Self::commit).
@@ -250,4 +243,24 @@ impl<M: Memory> Consumer<M> {
     pub fn fault(&self) -> Option<Fault> {
         self.fault
     }
+}
+
+/// How far the consumer of a ring has handed records over by its own marks, if its head is `head`: of those that can be
+/// right the one further on, for programs of different versions keep it in different words.
+///
+/// # Errors
+///
+/// The mark of this version, when none can be right.
+pub fn handed_over<M: Memory>(memory: &M, place: RingPlace, head: u64) -> Result<u64, u64> {
+    let mark = memory.load(place.consumer + control_word::SEEN);
+    // Zero where no program of that version has been.
+    let earlier = Some(memory.load(place.consumer + control_word::SEEN_IN_1_0)).filter(|mark| *mark != 0);
+    let possible = [Some(mark), earlier].into_iter().flatten();
+    let possible = possible.filter(|mark| may_be_handed_over(*mark, head, place.capacity));
+    possible.max_by_key(|mark| mark.wrapping_sub(head)).ok_or(mark)
+}
+
+/// Whether a consumer whose head is `head` can have handed over what lies before `mark`.
+fn may_be_handed_over(mark: u64, head: u64, capacity: u64) -> bool {
+    mark.is_multiple_of(8) && mark.wrapping_sub(head) <= capacity
 }

@@ -45,7 +45,30 @@ pub(super) fn encode(length: u64, kind: u8, position: u64, salt: u64) -> u64 {
 }
 
 /// Checks a word that is not zero and was read at `position`, where `room` bytes are left up to the end of the ring.
+#[inline]
 pub(super) fn decode(
+    word: u64,
+    position: u64,
+    room: u64,
+    salt: u64,
+    limits: &Limits,
+) -> Result<Header, Fault> {
+    let [l0, l1, l2, l3, kind, ..] = word.to_le_bytes();
+    let header = Header { length: u32::from_le_bytes([l0, l1, l2, l3]), kind };
+    let span = header.span();
+    let is_record = word >> 40 == tag(position, salt)
+        && kind > PADDING
+        && header.length >= 8
+        && span <= room
+        && span <= limits.half;
+    if is_record { Ok(header) } else { padding(header, word, position, room, salt, limits) }
+}
+
+/// A header that is not a record's: a padding's, or what is wrong with it.
+#[cold]
+#[inline(never)]
+fn padding(
+    header: Header,
     word: u64,
     position: u64,
     room: u64,
@@ -56,19 +79,16 @@ pub(super) fn decode(
     if found != expected {
         return Err(Fault::Tag { position, header: word, found, expected });
     }
-    let [l0, l1, l2, l3, kind, ..] = word.to_le_bytes();
-    let header = Header { length: u32::from_le_bytes([l0, l1, l2, l3]), kind };
     let length = u64::from(header.length);
     if length < HEADER || round_up(length) > room {
         return Err(Fault::Length { position, length, room });
     }
-    match kind {
-        0 => Err(Fault::Kind { position, header: word }),
+    match header.kind {
         // A padding precedes a record that did not fit into the room, and no record is longer than half the ring.
-        PADDING if length != room || length >= limits.half => Err(Fault::Padding { position, length, room }),
-        PADDING => Ok(header),
-        _ if round_up(length) > limits.half => Err(Fault::TooLong { position, length, max: limits.half }),
-        _ => Ok(header),
+        PADDING if length == room && length < limits.half => Ok(header),
+        PADDING => Err(Fault::Padding { position, length, room }),
+        0 => Err(Fault::Kind { position, header: word }),
+        _ => Err(Fault::TooLong { position, length, max: limits.half }),
     }
 }
 

@@ -55,7 +55,7 @@ impl<M: Memory> Lane<M> {
             "a ring of {capacity} bytes at {data} in a region of {size}"
         );
         assert!(
-            inside(producer, 16) && inside(consumer, 24),
+            inside(producer, 16) && inside(consumer, 72),
             "ring lines at {producer} and {consumer} of {size} bytes"
         );
         Self { memory, limits: Limits::new(capacity), place, salt }

@@ -232,14 +232,6 @@ impl Joiner {
     }
 }
 
-/// Where the consumer of the to-guest ring had handed records over up to, as an earlier program with the same identity
-/// left it; `start` when there is no such trace.
-pub fn seen_before<M: Memory>(memory: &M, place: &ChannelPlace, start: u64) -> u64 {
-    let seen = memory.load(place.to_guest.consumer + word::SEEN);
-    let ahead = seen.wrapping_sub(start);
-    if ahead <= place.to_guest.capacity && seen.is_multiple_of(8) { seen } else { start }
-}
-
 /// What happened to an attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttachmentEvent {
