@@ -91,7 +91,7 @@ pub fn compare(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
     let measured = Measured::new(System::here(processors), round, measured_us / 1000, repeated, samples);
     let (idle, crowd) = if options.transports.is_empty() {
         let crowd = idle::crowd(&machine, &mut progress)?;
-        (idle::profiles(machine, &mut progress)?, Some(crowd))
+        (idle::profiles(machine, processors[0], &mut progress)?, Some(crowd))
     } else {
         (Vec::new(), None)
     };

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     busy::{Busy, busy, counted},
-    machine::{Machine, run},
+    machine::{Machine, pin, run},
     orders::Task,
 };
 use crate::{failure::Failure, statistics::median};
@@ -70,8 +70,12 @@ pub struct Crowd {
     pub daemon_percent: f64,
 }
 
-/// Measures every profile, each in daemon and agent.
-pub(crate) fn profiles(machine: Machine, mut progress: impl FnMut(&str)) -> Result<Vec<Idle>, Failure> {
+/// Measures every profile, each in daemon and agent; the daemon has `processor`.
+pub(crate) fn profiles(
+    machine: Machine,
+    processor: usize,
+    mut progress: impl FnMut(&str),
+) -> Result<Vec<Idle>, Failure> {
     let Machine { side, mut guest, uuid, region, artifacts, lab, .. } = machine;
     // A daemon takes the region over.
     drop(side);
@@ -82,6 +86,8 @@ pub(crate) fn profiles(machine: Machine, mut progress: impl FnMut(&str)) -> Resu
         let mut command = Command::new(&artifacts.ivringd);
         command.args(["--region", region.name(), "--profile", profile.name()]);
         let daemon = Daemon::start(&lab, command)?;
+        // Not where the guest's processor is: a daemon that spins there would keep the answer back for which it waits.
+        pin(daemon.process.id(), processor)?;
         let agent = Agent::start(&mut guest, profile)?;
         daemon.ping_when_attached(&uuid)?;
         thread::sleep(SILENCE);

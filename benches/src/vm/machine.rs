@@ -213,12 +213,12 @@ fn start_vsock(lab: &Lab, program: &Path, sockets: &Sockets) -> Result<Process, 
     Ok(process)
 }
 
-/// Keeps the guest's processor on one of the host's.
-fn pin(vcpu: u32, processor: usize) -> Result<(), Failure> {
-    let thread = i32::try_from(vcpu).ok().and_then(Pid::from_raw);
+/// Keeps a thread, such as the guest's processor, on one of the host's.
+pub(crate) fn pin(thread: u32, processor: usize) -> Result<(), Failure> {
+    let thread = i32::try_from(thread).ok().and_then(Pid::from_raw);
     let mut only = CpuSet::new();
     only.set(processor);
-    sched_setaffinity(thread, &only).map_err(|error| Failure::Io("pinning the guest", error.into()))
+    sched_setaffinity(thread, &only).map_err(|error| Failure::Io("pinning to a processor", error.into()))
 }
 
 fn failed(what: String) -> Failure {
