@@ -19,9 +19,9 @@ const REPEATS: usize = 2;
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// Under a minute.
+    /// Under a minute; in a guest a minute and a half.
     Quick,
-    /// Under ten minutes.
+    /// Under ten minutes; in a guest six.
     Full,
 }
 

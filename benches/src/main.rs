@@ -18,10 +18,10 @@ use serde::{Serialize, de::DeserializeOwned};
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
-    /// Measure for less than a minute instead of less than ten
+    /// Measure for less than a minute instead of ten; with --vm a minute and a half instead of six
     #[arg(long)]
     quick: bool,
-    /// How many rounds, instead of 3 or 9
+    /// How many rounds, instead of 3 or 9 (2 or 9 with --vm)
     #[arg(long, value_name = "NUMBER")]
     rounds: Option<usize>,
     /// Measure these only; the limits count as peers

@@ -25,6 +25,11 @@ impl Table {
         Self { title, columns, rows }
     }
 
+    /// Whether it has no row.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// For a terminal.
     pub(crate) fn text(&self) -> String {
         let line = |first: &str, rest: &[String]| {
@@ -54,7 +59,7 @@ pub(crate) fn all(report: &Report) -> Vec<Table> {
             tables.extend(ROUND_TRIP.map(|length| round_trip(report, length, placement)));
         }
     }
-    tables.retain(|table| !table.rows.is_empty());
+    tables.retain(|table| !table.is_empty());
     tables
 }
 

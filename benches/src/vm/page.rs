@@ -150,7 +150,8 @@ of one machine are in [benchmarks.md](benchmarks.md).
 - Idle: `ivringd` and `ivring-agent` in each profile with nothing to send, for three seconds of processor time as the scheduler counts
   it. The first message is a ping of the daemon after at least half a second of silence: time until the agent's answer is back,
   so both sides' waiting. *First* is the usual one, *stated* the longest sleep of the profile, *late* how much longer than asked for
-  such a sleep usually takes in that guest, *turns* how often the agent came to the processor. The crowd's guests are attached from a process of the host.
+  such a sleep usually takes in that guest, *turns* how often the agent came to the processor.
+  The daemon is kept off the guest's processor. The crowd's guests are attached from a process of the host.
 
 To repeat it: `cargo compare --vm --write`. It needs QEMU, busybox and a kernel, as `cargo demo` does, and builds
 vhost-device-vsock from crates.io once; without that, vsock is left out.

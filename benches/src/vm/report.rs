@@ -66,7 +66,7 @@ impl fmt::Display for Report {
             write!(to, "\n{}", table.text())?;
         }
         for Absent { transport, reason } in &self.absent {
-            write!(to, "\nNOT MEASURED: {}: {reason}", transport.label())?;
+            writeln!(to, "\nNOT MEASURED: {}: {reason}", transport.label())?;
         }
         write!(to, "\n{}", crate::table::NOTE)
     }

@@ -31,6 +31,7 @@ pub(crate) fn all(report: &Report) -> Vec<Table> {
             tables.push(throughput(measured, way, placement));
         }
     }
+    tables.retain(|table| !table.is_empty());
     if !report.idle.is_empty() {
         tables.push(idle(&report.idle));
     }

@@ -10,7 +10,22 @@ use crate::{measurement::Test, page::usual_placement};
 /// A sentence or two for each limit that was measured.
 pub(crate) fn why(report: &Report) -> Vec<String> {
     let parts = [64, 1024].into_iter().filter_map(|length| own_parts(report, length));
-    parts.chain(turns(report)).chain(sleeps(report)).collect()
+    parts.chain(one_way(report, 1024)).chain(turns(report)).chain(sleeps(report)).collect()
+}
+
+/// What sets the pace one way.
+fn one_way(report: &Report, length: usize) -> Option<String> {
+    let at = usual_placement(&report.measured);
+    let ns = |transport, test| {
+        let way = Way { test, clock: End::Guest };
+        report.measured.cell(transport, way, at).map(|cell| cell.ns)
+    };
+    let ring = ns(Transport::RingBatched, Test::OneWay { length })?;
+    let guest = ns(Transport::Alone, Test::RoundTrip { length })?;
+    Some(format!(
+        "A message of {length} bytes to the guest takes {ring:.0} ns, batched. To push one and to take one out, without another \
+         side, takes the guest {guest:.0}: about half of that, to take it out, sets the pace."
+    ))
 }
 
 /// The instructions of the ring, on either side.
