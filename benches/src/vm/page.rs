@@ -43,7 +43,9 @@ pub fn write(report: &Report, docs: &Path) -> Result<(), Failure> {
 fn round_trips(report: &Report) -> Bars {
     let way = Way { test: Test::RoundTrip { length: 64 }, clock: End::Host };
     let placement = usual_placement(&report.measured);
-    let bars = Transport::all().iter().filter_map(|transport| {
+    // What one side does alone is no round trip.
+    let drawn = Transport::all().iter().filter(|transport| **transport != Transport::Alone);
+    let bars = drawn.filter_map(|transport| {
         let cell = report.measured.cell(*transport, way, placement)?;
         Some((transport.label(), cell.ns, transport.is_ivring()))
     });
