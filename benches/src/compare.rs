@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
+    course::Course,
     failure::Failure,
     measurement::{Job, Sample, Test, measure},
     peers::Peer,
@@ -18,9 +19,9 @@ const REPEATS: usize = 2;
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// Under a minute.
+    /// Under a minute; in a guest a minute and a half.
     Quick,
-    /// Under ten minutes.
+    /// Under ten minutes; in a guest six.
     Full,
 }
 
@@ -33,10 +34,26 @@ impl Extent {
     }
 
     /// Warm-up and measurement, in microseconds.
-    fn lengths_us(self) -> (u64, u64) {
+    pub(crate) fn lengths_us(self) -> (u64, u64) {
         match self {
             Self::Quick => (10_000, 40_000),
             Self::Full => (20_000, 100_000),
+        }
+    }
+
+    /// As [`rounds`](Self::rounds), in a guest.
+    pub(crate) fn rounds_in_guest(self) -> usize {
+        match self {
+            Self::Quick => 2,
+            Self::Full => 9,
+        }
+    }
+
+    /// As [`limit`](Self::limit), in a guest, where what waiting costs takes half a minute more.
+    pub(crate) fn limit_in_guest(self) -> Duration {
+        match self {
+            Self::Quick => Duration::from_secs(50),
+            Self::Full => Duration::from_secs(290),
         }
     }
 
@@ -85,7 +102,8 @@ pub fn compare(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
         for test in tests() {
             progress(&format!("round {} of {wanted}: {}", rounds + 1, name(test)));
             for peer in turns(&options.peers, test, rounds) {
-                let taken = repeat(&Job { peer, test, warm_up_us, measured_us, processors }, rounds)?;
+                let job = Job { peer, course: Course { test, warm_up_us, measured_us }, processors };
+                let taken = until_good(|| measure(&job, rounds))?;
                 repeated += taken.len() - 1;
                 samples.extend(taken);
             }
@@ -97,10 +115,12 @@ pub fn compare(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
 }
 
 /// Measures until nothing disturbs, but not for ever; all samples, of which only the last can be good.
-fn repeat(job: &Job, round: usize) -> Result<Vec<Sample>, Failure> {
+pub(crate) fn until_good<P, T>(
+    mut measure: impl FnMut() -> Result<Sample<P, T>, Failure>,
+) -> Result<Vec<Sample<P, T>>, Failure> {
     let mut samples = Vec::new();
     for _ in 0..=REPEATS {
-        let sample = measure(job, round)?;
+        let sample = measure()?;
         let good = sample.is_good();
         samples.push(sample);
         if good {

@@ -51,6 +51,19 @@ pub enum Failure {
         /// How it ended.
         status: String,
     },
+    /// The guest could not be set up.
+    #[error(transparent)]
+    Lab(#[from] ivring_lab::Error),
+    /// The program in the guest failed.
+    #[error("the program in the guest failed at {job} with status {status}: {output}")]
+    Guest {
+        /// What it was to measure.
+        job: String,
+        /// Its exit status.
+        status: u8,
+        /// What it said.
+        output: String,
+    },
     /// A peer's own library refused.
     #[error("{peer}: {what}")]
     Peer {
@@ -73,6 +86,7 @@ impl Failure {
         match self {
             Self::Chosen { .. } => 2,
             Self::Processors(_) | Self::NotBuilt(_) => 3,
+            Self::Lab(ivring_lab::Error::Refused(_)) => 3,
             Self::Report { .. } => 4,
             _ => 5,
         }

@@ -8,6 +8,12 @@ pub(crate) fn held_up_ns() -> u64 {
     fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|stat| waited(&stat)).unwrap_or(0)
 }
 
+/// The same of a thread of another process.
+pub(crate) fn thread_ns(process: u32, thread: u32) -> u64 {
+    let file = format!("/proc/{process}/task/{thread}/schedstat");
+    fs::read_to_string(file).ok().and_then(|stat| waited(&stat)).unwrap_or(0)
+}
+
 /// Whether it is too much in a measurement of this length: more than a twentieth of it. Somebody who blocks waits a little for
 /// the processor at every message.
 pub(crate) fn is_too_much(held_up_ns: u64, measured: Duration) -> bool {

@@ -1,5 +1,5 @@
 //! What the benchmarks measure: the ring between two threads, for `cargo bench`, and the comparison with what somebody
-//! would use instead, for `cargo compare`.
+//! would use instead, for `cargo compare`; in a guest, for `cargo compare --vm`.
 //!
 //! | module | what it is |
 //! | --- | --- |
@@ -10,8 +10,9 @@
 //! | `schedule` | which measurement comes when |
 //! | `measurement` | one measurement: starts the workers, watches what else the machine does |
 //! | `worker` | [`work`]: the process that is measured, pinned to a core |
+//! | `course` | what both sides do in it, once there is a connection |
 //! | `cord` | how two workers wait for each other and pass descriptors |
-//! | `throughput`, `round_trip`, `copying` | what is measured, once there is a connection |
+//! | `throughput`, `round_trip`, `copying` | what is measured |
 //! | `messages` | ready messages, and the check of every one that arrives |
 //! | `bounce` | a raw line between two cores: the floor of a round trip, and the probe of the placement |
 //! | `processors` | which two are used |
@@ -24,11 +25,13 @@
 //! | `report`, `system` | [`Report`]: what comes out, and the machine it was made on |
 //! | `table`, `plot`, `page` | the report for a terminal, and [`write_page`] for docs/ |
 //! | `targets` | [`targets()`]: what ivring must reach, and whether it did |
+//! | [`vm`] | the same comparison between the host and a real guest |
 
 mod bounce;
 mod compare;
 mod copying;
 mod cord;
+mod course;
 mod failure;
 mod held_up;
 pub mod linked;
@@ -53,9 +56,11 @@ mod table;
 mod targets;
 mod threads;
 mod throughput;
+pub mod vm;
 mod worker;
 
 pub use compare::{Extent, Options, compare};
+pub use course::Course;
 pub use failure::Failure;
 pub use measurement::{Job, Test};
 pub use page::write as write_page;

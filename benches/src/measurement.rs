@@ -10,6 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    course::Course,
     failure::Failure,
     held_up,
     other_work::OtherWork,
@@ -50,33 +51,19 @@ impl Test {
 pub struct Job {
     /// Who is measured.
     pub peer: Peer,
-    /// What is measured.
-    pub test: Test,
-    /// How long before it counts, in microseconds.
-    pub warm_up_us: u64,
-    /// How long it counts, in microseconds.
-    pub measured_us: u64,
+    /// What is measured, and for how long.
+    pub course: Course,
     /// The two processors: of the side with the clock, and of the other.
     pub processors: [usize; 2],
 }
 
-impl Job {
-    pub(crate) fn warm_up(&self) -> Duration {
-        Duration::from_micros(self.warm_up_us)
-    }
-
-    pub(crate) fn measured(&self) -> Duration {
-        Duration::from_micros(self.measured_us)
-    }
-}
-
 /// One result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
+pub struct Sample<P = Peer, T = Test> {
     /// Who was measured.
-    pub peer: Peer,
+    pub peer: P,
     /// What was measured.
-    pub test: Test,
+    pub test: T,
     /// The round it belongs to, from 0.
     pub round: usize,
     /// Where the two cores were; nothing when there was one only.
@@ -93,7 +80,7 @@ pub struct Sample {
     pub figure: Figure,
 }
 
-impl Sample {
+impl<P, T> Sample<P, T> {
     /// Whether it can be used without a mark.
     pub(crate) fn is_good(&self) -> bool {
         !self.disturbed && self.placement != Some(Placement::Moved)
@@ -102,7 +89,7 @@ impl Sample {
 
 /// Carries out `job` as part of `round`.
 pub(crate) fn measure(job: &Job, round: usize) -> Result<Sample, Failure> {
-    let watch = OtherWork::watch(job.processors)?;
+    let watch = OtherWork::watch(job.processors, &[])?;
     let outcome = run(job);
     #[cfg(feature = "peers")]
     crate::peers::iceoryx2::tidy(std::process::id());
@@ -111,13 +98,13 @@ pub(crate) fn measure(job: &Job, round: usize) -> Result<Sample, Failure> {
     let probes_ns: Vec<f64> = [outcome.before, outcome.after].into_iter().flatten().collect();
     Ok(Sample {
         peer: job.peer,
-        test: job.test,
+        test: job.course.test,
         round,
         placement: Placement::of(&probes_ns),
         probes_ns,
         others_ms: others.ms(),
         held_up_ns: outcome.held_up_ns,
-        disturbed: others.is_too_much() || held_up::is_too_much(outcome.held_up_ns, job.measured()),
+        disturbed: others.is_too_much() || held_up::is_too_much(outcome.held_up_ns, job.course.measured()),
         figure: outcome.figure,
     })
 }
@@ -156,7 +143,7 @@ fn outcome(job: &Job, worker: Child) -> Result<Outcome, Failure> {
     let output = worker.wait_with_output().map_err(Failure::io("waiting for a worker"))?;
     let outcome = output.status.success().then(|| serde_json::from_slice(&output.stdout).ok()).flatten();
     outcome.ok_or_else(|| Failure::Worker {
-        job: format!("{}, {:?}", job.peer.label(), job.test),
+        job: format!("{}, {:?}", job.peer.label(), job.course.test),
         status: output.status.to_string(),
     })
 }

@@ -1,5 +1,5 @@
 //! Processor time of everybody else while something is measured: all that the system counts on the two processors, less this
-//! process's own and its workers'.
+//! process's own, its workers' and its companions'.
 
 use std::{
     fs,
@@ -22,6 +22,7 @@ struct Ticks {
 #[derive(Debug)]
 pub(crate) struct OtherWork {
     processors: [usize; 2],
+    companions: Vec<u32>,
     from: Ticks,
     start: Instant,
 }
@@ -34,14 +35,15 @@ pub(crate) struct Others {
 }
 
 impl OtherWork {
-    /// Starts to watch two processors.
-    pub(crate) fn watch(processors: [usize; 2]) -> Result<Self, Failure> {
-        Ok(Self { processors, from: Ticks::now(processors)?, start: Instant::now() })
+    /// Starts to watch two processors. Processes that are measured too, and go on afterwards, are `companions`.
+    pub(crate) fn watch(processors: [usize; 2], companions: &[u32]) -> Result<Self, Failure> {
+        let from = Ticks::now(processors, companions)?;
+        Ok(Self { processors, companions: companions.to_vec(), from, start: Instant::now() })
     }
 
     /// What the others used since then. Workers must have been waited for.
     pub(crate) fn stop(self) -> Result<Others, Failure> {
-        let now = Ticks::now(self.processors)?;
+        let now = Ticks::now(self.processors, &self.companions)?;
         let (all, own) = (now.all - self.from.all, now.own - self.from.own);
         Ok(Others { ticks: all.saturating_sub(own), during: self.start.elapsed() })
     }
@@ -61,14 +63,16 @@ impl Others {
 }
 
 impl Ticks {
-    fn now(processors: [usize; 2]) -> Result<Self, Failure> {
+    fn now(processors: [usize; 2], companions: &[u32]) -> Result<Self, Failure> {
         let failed = || Failure::Io("/proc/stat", std::io::ErrorKind::InvalidData.into());
-        let own = fs::read_to_string("/proc/self/stat").map_err(Failure::io("/proc/self/stat"))?;
+        let files = companions.iter().map(|process| format!("/proc/{process}/stat"));
+        let mut own = 0;
+        for file in files.chain(["/proc/self/stat".to_owned()]) {
+            let stat = fs::read_to_string(file).map_err(Failure::io("a process in /proc"))?;
+            own += own_ticks(&stat).ok_or_else(failed)?;
+        }
         let all = fs::read_to_string("/proc/stat").map_err(Failure::io("/proc/stat"))?;
-        Ok(Self {
-            all: all_ticks(&all, processors).ok_or_else(failed)?,
-            own: own_ticks(&own).ok_or_else(failed)?,
-        })
+        Ok(Self { all: all_ticks(&all, processors).ok_or_else(failed)?, own })
     }
 }
 
@@ -124,6 +128,6 @@ mod tests {
 
     #[test]
     fn this_system_can_be_read() {
-        OtherWork::watch(first_two().unwrap()).unwrap().stop().unwrap();
+        OtherWork::watch(first_two().unwrap(), &[std::process::id()]).unwrap().stop().unwrap();
     }
 }

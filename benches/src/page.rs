@@ -11,7 +11,7 @@ use crate::{
     report::Report,
     schedule::ONE_WAY,
     table::{self, NOTE, bytes},
-    targets::{Row, targets},
+    targets::{Row, amount, targets},
 };
 
 /// Who is drawn one way, the most interesting first.
@@ -50,7 +50,7 @@ pub fn write(report: &Report, docs: &Path) -> Result<(), Failure> {
 }
 
 /// The placement that most samples had.
-fn usual_placement(report: &Report) -> Placement {
+pub(crate) fn usual_placement<P, T>(report: &Report<P, T>) -> Placement {
     let count =
         |placement| report.samples.iter().filter(|sample| sample.placement == Some(placement)).count();
     if count(Placement::Far) > count(Placement::Near) { Placement::Far } else { Placement::Near }
@@ -86,24 +86,20 @@ fn round_trips(report: &Report, placement: Placement) -> Bars {
 }
 
 /// A length is far below 2^32.
-fn number(length: usize) -> f64 {
+pub(crate) fn number(length: usize) -> f64 {
     u32::try_from(length).map_or(f64::INFINITY, f64::from)
 }
 
 fn page(report: &Report, pictures: &str) -> String {
     let system = &report.system;
     let tables: String = table::all(report).iter().map(|table| table.markdown() + "\n").collect();
-    let (held, short): (Vec<Row>, Vec<Row>) = targets(report).into_iter().partition(Row::holds);
-    let short: String = short.iter().map(line).collect();
-    let held: String = held.iter().map(line).collect();
-    let none = |rows: String| if rows.is_empty() { "None.\n".to_owned() } else { HEAD.to_owned() + &rows };
     format!(
         "# Benchmarks\n\n<!-- Written by `cargo compare --write` from a real run. Do not edit. -->\n\n{METHOD}\n\
          ## The machine\n\n| what | |\n| --- | --- |\n| processor | {} |\n| processors used | {} and {} of {}{} |\n\
          | virtual machine | {} |\n| kernel | {} |\n| shared memory | {} |\n| commit | {} |\n\
          | rounds | {} of {} ms a measurement, {} repeated |\n\n\
-         ## Results\n\n{pictures}{tables}{NOTE_HEAD}{}\n\n\
-         ## Where ivring falls short of its targets\n\n{}\n## Targets that were reached\n\n{}",
+         ## Results\n\n{pictures}{tables}{}\n\n\
+         {}",
         system.processor,
         system.used[0],
         system.used[1],
@@ -116,23 +112,36 @@ fn page(report: &Report, pictures: &str) -> String {
         report.rounds,
         report.measured_ms,
         report.repeated,
-        NOTE.replace('*', "\\*").replace("   ", "; "),
-        none(short),
-        none(held),
+        note(),
+        judged(targets(report)),
     )
 }
 
-const NOTE_HEAD: &str = "Medians; ";
+/// Two sections: what falls short, and what does not.
+pub(crate) fn judged(rows: Vec<Row>) -> String {
+    let (held, short): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(Row::holds);
+    let [short, held] = [short, held].map(|rows| {
+        let lines: String = rows.iter().map(line).collect();
+        if lines.is_empty() { "None.\n".to_owned() } else { HEAD.to_owned() + &lines }
+    });
+    format!("## Where ivring falls short of its targets\n\n{short}\n## Targets that were reached\n\n{held}")
+}
+
+/// What the marks in the tables mean.
+pub(crate) fn note() -> String {
+    format!("Medians; {}", NOTE.replace('*', "\\*").replace("   ", "; "))
+}
 
 const HEAD: &str = "| what | measured | at most |\n| --- | ---: | ---: |\n";
 
 fn line(row: &Row) -> String {
-    format!("| {} | {:.2} | {:.2} |\n", row.what, row.measured, row.at_most)
+    format!("| {} | {} | {} |\n", row.what, amount(row.measured), amount(row.at_most))
 }
 
 /// How it is measured, for somebody who wants to know what the numbers mean.
 const METHOD: &str = "\
-`cargo compare` measures ivring beside what somebody would use instead, on one machine, in one run.
+`cargo compare` measures ivring beside what somebody would use instead, on one machine, in one run. What it is beside the other
+ways into a virtual machine is in [benchmarks-vm.md](benchmarks-vm.md).
 
 ## Method
 
@@ -140,7 +149,8 @@ const METHOD: &str = "\
   tables say so. Everybody has the same room on the way: 256 KiB, and 1 MiB for messages of 64 KiB.
 - The payload is copied in from a pool of ready messages, and copied out to private memory, for every peer; also for those that
   can hand out a view instead. By-value peers are checked in the value that they return, which is that copy.
-- The receiver checks length, order, first and last word of each message, and every byte of the first 1024 and of one in 1024.
+- The receiver checks length, order, first and last word of each message, and every byte of the first 1024, up to 4 MiB, and of
+  one in 1024.
 - One way: the sender sends for a while, then marks the beginning and, later, the end; the receiver has the clock.
   *Batched* means that a sender publishes at least 16 messages and at least a page at once, but not more than 64 KiB. The link has
   an envelope and a topic with each message.

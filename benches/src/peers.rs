@@ -1,13 +1,13 @@
 //! Everybody who takes part, and how each is started.
 
 mod crossbeam;
-mod frames;
+pub(crate) mod frames;
 #[cfg(feature = "peers")]
 pub(crate) mod iceoryx2;
 mod ideal;
 mod link;
 mod pipe;
-mod ring;
+pub(crate) mod ring;
 mod rtrb_chunks;
 mod rtrb_values;
 #[cfg(feature = "peers")]
@@ -209,7 +209,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        cord::Cord, measurement::Job, peer::Side, processors::first_two, schedule::tests, worker::Figure,
+        cord::Cord, course::Course, measurement::Job, peer::Side, processors::first_two, schedule::tests,
+        worker::Figure,
     };
 
     /// Both sides of a job, as threads where they would be processes.
@@ -239,7 +240,8 @@ mod tests {
         let processors = first_two().unwrap();
         for test in tests() {
             for peer in Peer::all().iter().copied().filter(|peer| peer.is_built() && peer.takes(test)) {
-                let job = Job { peer, test, warm_up_us: 500, measured_us: 1000, processors };
+                let course = Course { test, warm_up_us: 500, measured_us: 1000 };
+                let job = Job { peer, course, processors };
                 let outcome = run(&job);
                 #[cfg(feature = "peers")]
                 iceoryx2::tidy(std::os::unix::process::parent_id());

@@ -16,7 +16,7 @@ use crate::{
 
 /// The whole comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct Report<P = Peer, T = Test> {
     /// The machine.
     pub system: System,
     /// How many rounds were measured.
@@ -26,18 +26,18 @@ pub struct Report {
     /// How many measurements were repeated, because of other processes or because the cores moved.
     pub repeated: usize,
     /// Medians, a cell of the tables each.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<Cell<P, T>>,
     /// Every measurement, those that were repeated included.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<Sample<P, T>>,
 }
 
 /// The median of one peer's samples in one test and placement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
+pub struct Cell<P = Peer, T = Test> {
     /// Who was measured.
-    pub peer: Peer,
+    pub peer: P,
     /// What was measured.
-    pub test: Test,
+    pub test: T,
     /// Where the cores were; nothing when there was one only.
     pub placement: Option<Placement>,
     /// Of how many samples.
@@ -50,24 +50,41 @@ pub struct Cell {
     pub percentiles_ns: Option<[f64; 3]>,
 }
 
-impl Report {
+impl<P: Copy + Ord, T: Copy + Ord> Report<P, T> {
     /// Puts samples together.
     pub(crate) fn new(
         system: System,
         rounds: usize,
         measured_ms: u64,
         repeated: usize,
-        samples: Vec<Sample>,
+        samples: Vec<Sample<P, T>>,
     ) -> Self {
         Self { system, rounds, measured_ms, repeated, cells: cells(&samples), samples }
     }
 
     /// The cell of a peer in a test, for cores at `placement`.
     #[must_use]
-    pub fn cell(&self, peer: Peer, test: Test, placement: Placement) -> Option<&Cell> {
+    pub fn cell(&self, peer: P, test: T, placement: Placement) -> Option<&Cell<P, T>> {
         self.cells.iter().find(|cell| {
             (cell.peer, cell.test) == (peer, test) && cell.placement.is_none_or(|is| is == placement)
         })
+    }
+
+    /// How long `peer` takes beside `other` in a test, for cores at `placement`: the median of the ratios in each round, so that
+    /// a machine that changes with time changes both. Only of samples that nothing disturbed.
+    #[must_use]
+    pub fn ratio(&self, peer: P, other: P, test: T, placement: Placement) -> Option<f64> {
+        let good = |peer: P, round: usize| {
+            let fits = |sample: &&Sample<P, T>| {
+                (sample.peer, sample.test, sample.round) == (peer, test, round)
+                    && sample.is_good()
+                    && sample.placement.is_none_or(|is| is == placement)
+            };
+            self.samples.iter().find(fits).map(|sample| usual(&sample.figure))
+        };
+        let ratio = |round| Some(good(peer, round)? / good(other, round)?);
+        let mut ratios: Vec<f64> = (0..self.rounds).filter_map(ratio).collect();
+        median(&mut ratios)
     }
 }
 
@@ -92,26 +109,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
-    /// How long `peer` takes beside `other` in a test, for cores at `placement`: the median of the ratios in each round, so that
-    /// a machine that changes with time changes both. Only of samples that nothing disturbed.
-    #[must_use]
-    pub fn ratio(&self, peer: Peer, other: Peer, test: Test, placement: Placement) -> Option<f64> {
-        let good = |peer: Peer, round: usize| {
-            let fits = |sample: &&Sample| {
-                (sample.peer, sample.test, sample.round) == (peer, test, round)
-                    && sample.is_good()
-                    && sample.placement.is_none_or(|is| is == placement)
-            };
-            self.samples.iter().find(fits).map(|sample| usual(&sample.figure))
-        };
-        let ratio = |round| Some(good(peer, round)? / good(other, round)?);
-        let mut ratios: Vec<f64> = (0..self.rounds).filter_map(ratio).collect();
-        median(&mut ratios)
-    }
-}
-
-fn cells(samples: &[Sample]) -> Vec<Cell> {
+fn cells<P: Copy + Ord, T: Copy + Ord>(samples: &[Sample<P, T>]) -> Vec<Cell<P, T>> {
     let mut keys: Vec<_> = samples
         .iter()
         .filter(|sample| sample.placement != Some(Placement::Moved))
@@ -121,19 +119,19 @@ fn cells(samples: &[Sample]) -> Vec<Cell> {
     keys.dedup();
     keys.into_iter()
         .filter_map(|key| {
-            let of_key = |sample: &&Sample| (sample.peer, sample.test, sample.placement) == key;
-            let all: Vec<&Sample> = samples.iter().filter(of_key).collect();
-            let good: Vec<&Sample> = all.iter().copied().filter(|sample| !sample.disturbed).collect();
+            let of_key = |sample: &&Sample<P, T>| (sample.peer, sample.test, sample.placement) == key;
+            let all: Vec<&Sample<P, T>> = samples.iter().filter(of_key).collect();
+            let good: Vec<&Sample<P, T>> = all.iter().copied().filter(|sample| !sample.disturbed).collect();
             cell(key, if good.is_empty() { &all } else { &good }, good.is_empty())
         })
         .collect()
 }
 
-fn cell(
-    (peer, test, placement): (Peer, Test, Option<Placement>),
-    samples: &[&Sample],
+fn cell<P, T>(
+    (peer, test, placement): (P, T, Option<Placement>),
+    samples: &[&Sample<P, T>],
     disturbed: bool,
-) -> Option<Cell> {
+) -> Option<Cell<P, T>> {
     let middle = |number: fn(&Figure) -> Option<f64>| {
         let mut values: Vec<f64> = samples.iter().filter_map(|sample| number(&sample.figure)).collect();
         median(&mut values)

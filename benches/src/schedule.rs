@@ -16,7 +16,12 @@ pub(crate) fn tests() -> impl Iterator<Item = Test> {
 
 /// The order of `peers` in one test of a round.
 pub(crate) fn turns(peers: &[Peer], test: Test, round: usize) -> Vec<Peer> {
-    let mut turns: Vec<Peer> = peers.iter().copied().filter(|peer| peer.takes(test)).collect();
+    rotated(peers.iter().copied().filter(|peer| peer.takes(test)), round)
+}
+
+/// All of them, another one first in each round.
+pub(crate) fn rotated<T>(all: impl Iterator<Item = T>, round: usize) -> Vec<T> {
+    let mut turns: Vec<T> = all.collect();
     if !turns.is_empty() {
         // By a third of them and one: nobody follows the same one at the same time of a round again soon.
         let by = round * (turns.len() / 3 + 1) % turns.len();

@@ -16,10 +16,20 @@ pub(crate) const NOTE: &str = "* only disturbed by other processes   (n) median 
 pub(crate) struct Table {
     title: String,
     columns: Vec<String>,
-    rows: Vec<(&'static str, Vec<String>)>,
+    rows: Vec<(String, Vec<String>)>,
 }
 
 impl Table {
+    /// A table of rows that have as many cells as there are columns.
+    pub(crate) fn new(title: String, columns: Vec<String>, rows: Vec<(String, Vec<String>)>) -> Self {
+        Self { title, columns, rows }
+    }
+
+    /// Whether it has no row.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// For a terminal.
     pub(crate) fn text(&self) -> String {
         let line = |first: &str, rest: &[String]| {
@@ -49,7 +59,7 @@ pub(crate) fn all(report: &Report) -> Vec<Table> {
             tables.extend(ROUND_TRIP.map(|length| round_trip(report, length, placement)));
         }
     }
-    tables.retain(|table| !table.rows.is_empty());
+    tables.retain(|table| !table.is_empty());
     tables
 }
 
@@ -58,7 +68,7 @@ fn one_way(report: &Report, placement: Placement) -> Table {
         let cells = ONE_WAY.map(|length| report.cell(*peer, Test::OneWay { length }, placement));
         let numbers =
             cells.map(|cell| cell.map_or_else(|| "-".to_owned(), |cell| shown(report, cell, cell.ns)));
-        cells.iter().any(Option::is_some).then(|| (peer.label(), numbers.to_vec()))
+        cells.iter().any(Option::is_some).then(|| (peer.label().to_owned(), numbers.to_vec()))
     });
     Table {
         title: format!("one way, {}: ns a message", placement.label()),
@@ -72,7 +82,7 @@ fn round_trip(report: &Report, length: usize, placement: Placement) -> Table {
         let cell = report.cell(*peer, Test::RoundTrip { length }, placement)?;
         let [p50, p99, p999] = cell.percentiles_ns?;
         let numbers = [cell.ns, p50, p99, p999].map(|ns| shown(report, cell, ns));
-        Some((peer.label(), numbers.to_vec()))
+        Some((peer.label().to_owned(), numbers.to_vec()))
     });
     Table {
         title: format!("round trip of {}, {}: ns", bytes(length), placement.label()),
@@ -82,7 +92,7 @@ fn round_trip(report: &Report, length: usize, placement: Placement) -> Table {
 }
 
 /// A number with its marks.
-fn shown(report: &Report, cell: &Cell, ns: f64) -> String {
+pub(crate) fn shown<P, T>(report: &Report<P, T>, cell: &Cell<P, T>, ns: f64) -> String {
     let digits = usize::from(ns < 9.95);
     let few = if cell.samples < report.rounds { format!(" ({})", cell.samples) } else { String::new() };
     format!("{}{ns:.digits$}{few}", if cell.disturbed { "*" } else { "" })

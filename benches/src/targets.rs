@@ -111,9 +111,15 @@ fn link(report: &Report, rows: &mut Vec<Row>) {
 pub fn verdict(rows: &[Row]) -> String {
     let line = |row: &Row| {
         let mark = if row.holds() { "ok  " } else { "FAIL" };
-        format!("{mark} {}: {:.2}, at most {:.2}\n", row.what, row.measured, row.at_most)
+        format!("{mark} {}: {}, at most {}\n", row.what, amount(row.measured), amount(row.at_most))
     };
     rows.iter().map(line).collect()
+}
+
+/// A number with as many digits as tell it from its target.
+pub(crate) fn amount(number: f64) -> String {
+    let digits = if number < 0.1 { 4 } else { 2 };
+    format!("{number:.digits$}")
 }
 
 #[cfg(test)]

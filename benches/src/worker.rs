@@ -23,11 +23,10 @@ use crate::{
     cord::Cord,
     failure::Failure,
     held_up::held_up_ns,
-    measurement::{Job, Test},
-    peer::{Apart, Receiver, Sender, Shape, Side, Together},
+    measurement::Job,
+    peer::{Apart, Side, Together},
     region,
-    round_trip::{self, RoundTrips},
-    throughput,
+    round_trip::RoundTrips,
 };
 
 /// How long the placement is probed, before and after.
@@ -113,7 +112,7 @@ impl Seat {
 
     /// Length of the job's messages.
     pub(crate) fn length(&self) -> usize {
-        self.job.test.length()
+        self.job.course.test.length()
     }
 
     fn cord(&self) -> Result<&Cord, Failure> {
@@ -126,17 +125,16 @@ impl Seat {
     pub(crate) fn apart<P: Apart>(&self) -> Result<Option<Outcome>, Failure> {
         self.pin(self.side)?;
         let cord = self.cord()?;
-        let shape = Shape::new(self.length());
         let mut line = self.line(cord)?;
-        let (mut sender, mut receiver) = P::open(cord, self.side, shape)?;
+        let (mut sender, mut receiver) = P::open(cord, self.side, self.job.course.shape())?;
         between_probes(self.side, cord, &mut line, || {
-            self.job.exchange(self.side, shape, &mut sender, &mut receiver)
+            self.job.course.exchange(self.side, &mut sender, &mut receiver)
         })
     }
 
     /// Both sides as threads of this process.
     pub(crate) fn together<P: Together>(&self) -> Result<Option<Outcome>, Failure> {
-        let shape = Shape::new(self.length());
+        let shape = self.job.course.shape();
         let (mut sender, mut far_receiver) = P::direction(shape)?;
         let (mut far_sender, mut receiver) = P::direction(shape)?;
         let (cord, far_cord) = Cord::pair()?;
@@ -147,12 +145,12 @@ impl Seat {
             let partner = scope.spawn(move || {
                 self.pin(Side::Partner)?;
                 between_probes(Side::Partner, &far_cord, &mut far_line, || {
-                    self.job.exchange(Side::Partner, shape, &mut far_sender, &mut far_receiver)
+                    self.job.course.exchange(Side::Partner, &mut far_sender, &mut far_receiver)
                 })
             });
             self.pin(Side::Driver)?;
             let outcome = between_probes(Side::Driver, &cord, &mut line, || {
-                self.job.exchange(Side::Driver, shape, &mut sender, &mut receiver)
+                self.job.course.exchange(Side::Driver, &mut sender, &mut receiver)
             });
             // A partner that failed is why the driver did.
             partner.join().unwrap_or(Err(Failure::Silent(0)))?;
@@ -166,22 +164,14 @@ impl Seat {
         let cord = self.cord()?;
         let mut line = self.line(cord)?;
         let mut bounce = Bounce::new(region::share(cord, self.side, 4096)?, lines);
-        between_probes(self.side, cord, &mut line, || match self.side {
-            Side::Driver => {
-                let times =
-                    round_trip::time(self.job.warm_up(), self.job.measured(), || bounce.there_and_back())?;
-                bounce.stop()?;
-                Ok(Some(Figure::RoundTrip(times)))
-            }
-            Side::Partner => bounce.follow().map(|()| None),
-        })
+        between_probes(self.side, cord, &mut line, || self.job.course.bounce(self.side, &mut bounce))
     }
 
     /// One core that copies out of `area` bytes.
     pub(crate) fn alone(&self, area: usize) -> Result<Option<Outcome>, Failure> {
         self.pin(Side::Driver)?;
         let held_up = held_up_ns();
-        let ns = copy(self.length(), area, self.job.warm_up(), self.job.measured());
+        let ns = copy(self.length(), area, self.job.course.warm_up(), self.job.course.measured());
         let held_up_ns = held_up_ns().saturating_sub(held_up);
         Ok(Some(Outcome { before: None, after: None, held_up_ns, figure: Figure::OneWay { ns, count: 0 } }))
     }
@@ -196,35 +186,6 @@ impl Seat {
         let mut only = CpuSet::new();
         only.set(if side == Side::Driver { driver } else { partner });
         sched_setaffinity(None, &only).map_err(|error| Failure::Io("pinning to a processor", error.into()))
-    }
-}
-
-impl Job {
-    /// What a side does in the test.
-    fn exchange(
-        &self,
-        side: Side,
-        shape: Shape,
-        sender: &mut impl Sender,
-        receiver: &mut impl Receiver,
-    ) -> Result<Option<Figure>, Failure> {
-        let (warm_up, measured) = (self.warm_up(), self.measured());
-        match (self.test, side) {
-            (Test::OneWay { .. }, Side::Driver) => {
-                let (count, ns) = throughput::receive(receiver, shape)?;
-                Ok(Some(Figure::OneWay { ns, count }))
-            }
-            (Test::OneWay { .. }, Side::Partner) => {
-                throughput::send(sender, shape, warm_up, measured).map(|()| None)
-            }
-            (Test::RoundTrip { .. }, Side::Driver) => {
-                round_trip::drive((sender, receiver), shape, warm_up, measured)
-                    .map(|times| Some(Figure::RoundTrip(times)))
-            }
-            (Test::RoundTrip { .. }, Side::Partner) => {
-                round_trip::answer((sender, receiver), shape).map(|()| None)
-            }
-        }
     }
 }
 

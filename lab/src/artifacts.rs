@@ -88,8 +88,23 @@ pub fn build_table_example() -> Result<PathBuf, Error> {
     find(&build(&["-p", "ivring-host", "--example", "table", "--release"], &[])?, "table")
 }
 
+/// Builds `ivring-compare-guest`, statically linked, for guests, or finds it up to date: for speed, or as the
+/// other programs for guests, whose parts are built already.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if it does not compile.
+pub fn build_compare_guest(optimised: bool) -> Result<PathBuf, Error> {
+    let profile = if optimised { "release" } else { "agent" };
+    build_static_for(profile, "ivring-benches", "--bin", "ivring-compare-guest")
+}
+
 fn build_static(package: &str, kind: &str, program: &str) -> Result<PathBuf, Error> {
-    let arguments = ["-p", package, kind, program, "--profile", "agent", "--target", AGENT_TARGET];
+    build_static_for("agent", package, kind, program)
+}
+
+fn build_static_for(profile: &str, package: &str, kind: &str, program: &str) -> Result<PathBuf, Error> {
+    let arguments = ["-p", package, kind, program, "--profile", profile, "--target", AGENT_TARGET];
     find(&build(&arguments, &["-Ctarget-feature=+crt-static"])?, program)
 }
 

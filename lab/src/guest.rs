@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Error;
 use crate::channel::Doorway;
@@ -112,6 +112,18 @@ impl Guest {
     #[must_use]
     pub fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// The threads of QEMU that are its virtual processors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`] if QEMU does not tell.
+    pub fn processors(&mut self) -> Result<Vec<u32>, Error> {
+        let processors = self.qmp.execute("query-cpus-fast", &json!({}))?;
+        let thread = |processor: &Value| u32::try_from(processor["thread-id"].as_u64()?).ok();
+        let threads = processors.as_array().and_then(|all| all.iter().map(thread).collect());
+        threads.ok_or_else(|| Error::Failed(format!("QEMU lists no threads of processors: {processors}")))
     }
 
     /// The file that holds its console. It is kept when the guest is gone.

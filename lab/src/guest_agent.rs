@@ -3,19 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Error;
 use crate::initramfs::GuestFile;
-use crate::packages::{Consent, modules_of, prepare_guest_agent};
-
-/// In the order in which `init.sh` loads them, below the folder of the kernel's modules.
-const MODULES: [&str; 6] = [
-    "drivers/virtio/virtio_ring.ko",
-    "drivers/virtio/virtio.ko",
-    "drivers/virtio/virtio_pci_legacy_dev.ko",
-    "drivers/virtio/virtio_pci_modern_dev.ko",
-    "drivers/virtio/virtio_pci.ko",
-    "drivers/char/virtio_console.ko",
-];
+use crate::packages::{Consent, prepare_guest_agent};
+use crate::{Error, modules};
 
 /// The files that a guest with `kernel` needs for it.
 ///
@@ -25,15 +15,9 @@ const MODULES: [&str; 6] = [
 /// its modules; else as [`prepare`](crate::prepare).
 pub(crate) fn guest_agent(kernel: &Path, consent: Consent) -> Result<Vec<GuestFile>, Error> {
     let program = prepare_guest_agent(consent)?;
-    let modules = modules_of(kernel).ok_or_else(|| {
-        Error::Refused(format!("the modules of the kernel {} are not beside it", kernel.display()))
-    })?;
     let mut files = libraries(&program)?;
     files.push(GuestFile { path: "bin/qemu-ga".to_owned(), source: program });
-    files.extend(MODULES.map(|module| {
-        let name = module.rsplit('/').next().unwrap_or(module);
-        GuestFile { source: modules.join(module), path: format!("lib/modules/{name}") }
-    }));
+    files.extend(modules::serial(kernel)?);
     Ok(files)
 }
 

@@ -12,12 +12,13 @@ use ivring_vm_config::{Shmem, Size};
 use crate::accelerator::Accelerator;
 use crate::channel::Doorway;
 use crate::guest::{BOOT_LIMIT, Booting, Doorways, Guest};
+use crate::initramfs::GuestFile;
 use crate::keeper::Keeper;
 use crate::logs::fresh_logs;
 use crate::packages::Tools;
 use crate::process::Process;
 use crate::qemu::Machine;
-use crate::{Error, initramfs};
+use crate::{Error, initramfs, modules};
 
 /// A guest as it is asked for.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub struct Plan {
     pub agent: Option<String>,
     /// Its first process is busybox' init, which reads `/etc/inittab`.
     pub inittab: bool,
+    /// More arguments for QEMU, behind all others.
+    pub hardware: Vec<String>,
 }
 
 /// Keeps everything that was started in it: regions, guests, host processes. Dropping it, and with it the last guest and
@@ -67,10 +70,29 @@ impl Lab {
     ///
     /// [`Error::Io`] if a file or folder cannot be written.
     pub fn new(label: &str, tools: &Tools, programs: &[&Path]) -> Result<Self, Error> {
+        Self::with_files(label, tools, programs, &[])
+    }
+
+    /// As [`Lab::new`], for guests with virtio devices: [`load_virtio`](crate::load_virtio) loads their modules.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::new`], and [`Error::Refused`] if the kernel is one without its modules.
+    pub fn with_virtio(label: &str, tools: &Tools, programs: &[&Path]) -> Result<Self, Error> {
+        Self::with_files(label, tools, programs, &modules::virtio(&tools.kernel)?)
+    }
+
+    fn with_files(
+        label: &str,
+        tools: &Tools,
+        programs: &[&Path],
+        files: &[GuestFile],
+    ) -> Result<Self, Error> {
         let accelerator = Accelerator::choose(&tools.kernel, |limit| {
-            Self::with(Accelerator::Kvm, "kvm-probe", tools, &[]).is_ok_and(|probe| probe.boots_within(limit))
+            Self::with(Accelerator::Kvm, "kvm-probe", tools, (&[], &[]))
+                .is_ok_and(|probe| probe.boots_within(limit))
         });
-        Self::with(accelerator, label, tools, programs)
+        Self::with(accelerator, label, tools, (programs, files))
     }
 
     /// Sets up a lab for processes of the host, where no guest can be started; needs nothing installed.
@@ -90,10 +112,15 @@ impl Lab {
         Ok(Self { machines: None, name, folder, logs, regions, guests, keeper })
     }
 
-    fn with(accelerator: Accelerator, label: &str, tools: &Tools, programs: &[&Path]) -> Result<Self, Error> {
+    fn with(
+        accelerator: Accelerator,
+        label: &str,
+        tools: &Tools,
+        (programs, files): (&[&Path], &[GuestFile]),
+    ) -> Result<Self, Error> {
         let mut lab = Self::without_guests(label)?;
         let initramfs = lab.folder.join("initramfs");
-        fs::write(&initramfs, initramfs::build(&tools.busybox, programs, &[])?)
+        fs::write(&initramfs, initramfs::build(&tools.busybox, programs, files)?)
             .map_err(Error::io(format!("cannot write {}", initramfs.display())))?;
         lab.machines = Some(Machines { tools: tools.clone(), accelerator, initramfs });
         Ok(lab)
@@ -165,7 +192,14 @@ impl Lab {
         let lab =
             self.name.rsplit('-').next().and_then(|number| number.parse::<u32>().ok()).unwrap_or_default();
         let uuid = format!("{:08x}-0000-4000-8000-{:04x}{number:08x}", process::id(), lab & 0xffff);
-        Plan { name: name.to_owned(), uuid, shmem: shmem.cloned(), agent: None, inittab: false }
+        Plan {
+            name: name.to_owned(),
+            uuid,
+            shmem: shmem.cloned(),
+            agent: None,
+            inittab: false,
+            hardware: Vec::new(),
+        }
     }
 
     /// Starts a guest and returns at once.
@@ -203,6 +237,7 @@ impl Lab {
             console: &console,
             shell: &shell,
             monitor: &monitor,
+            hardware: &plan.hardware,
         };
         let doorways = Doorways {
             shell: Doorway::open("guest's shell", &shell)?,

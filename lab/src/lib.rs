@@ -31,6 +31,7 @@ mod keeper;
 mod lab;
 mod libvirt;
 mod logs;
+mod modules;
 pub mod old_peer;
 mod packages;
 mod prerequisites;
@@ -39,12 +40,14 @@ mod qemu;
 mod qmp;
 mod shell;
 pub mod verify;
+mod vhost_vsock;
 pub mod witness;
 mod workspace;
 
 pub use accelerator::Accelerator;
 pub use artifacts::{
-    Artifacts, build_flood, build_load_example, build_table_example, build_vm_config, build_witness,
+    Artifacts, build_compare_guest, build_flood, build_load_example, build_table_example, build_vm_config,
+    build_witness,
 };
 pub use demo::{Demo, demo};
 pub use error::Error;
@@ -52,10 +55,12 @@ pub use flood::{Flood, flood};
 pub use guest::{BOOT_LIMIT, Booting, Guest};
 pub use lab::{Lab, Plan};
 pub use libvirt::{Embedded, Image, PASSWORD, PrivateLibvirtd, StockHost};
+pub use modules::load_virtio;
 pub use packages::{Consent, Tools, prepare, prepare_libvirt};
 pub use prerequisites::{libvirt_or_skip, or_skip, tools_or_skip};
 pub use process::Process;
 pub use shell::Answer;
+pub use vhost_vsock::prepare_vhost_vsock;
 
 /// The programs that the README shows, compiled as tests.
 #[cfg(doctest)]

@@ -28,6 +28,8 @@ pub struct Machine<'a> {
     pub shell: &'a Path,
     /// A socket that takes the monitor.
     pub monitor: &'a Path,
+    /// More arguments, behind all others.
+    pub hardware: &'a [String],
 }
 
 impl Machine<'_> {
@@ -64,6 +66,7 @@ impl Machine<'_> {
             // The defaults are the machine type above and a slot that is free on it.
             command.args(QemuArgs::default().render(shmem).expect("the machine pc has slot 0x1f free"));
         }
+        command.args(self.hardware);
         command
     }
 }

@@ -67,6 +67,9 @@ pub trait Memory {
     /// Copies bytes at `at` out of the region, filling `into`.
     fn copy_out(&self, at: u64, into: &mut [u8]);
 
+    /// Hint: `length` bytes at `at` will be written soon. Changes nothing but the time that takes, and never panics.
+    fn prefetch_write(&self, _at: u64, _length: usize) {}
+
     /// Fence point: between a record's bytes and the header that makes them visible.
     fn before_publish(&self);
 

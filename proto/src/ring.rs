@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! header    length 32 | kind 8 | tag 24      length counts the header; tag = (position / 8) ^ salt
-//! order     payload, later headers of the batch, zero after its last record, first header (release), hint
+//! order     zero after the batch's last record, payload, later headers, first header (release), hint
 //! space     records + paddings + 8 <= capacity - (position - head)
 //! ```
 //!

@@ -32,16 +32,22 @@ impl<W: Write> Sender for EachWritten<W> {
     }
 }
 
-/// Gathers messages and writes 64 KiB at a time.
+/// Gathers messages and writes 64 KiB at a time, or each as one piece.
 #[derive(Debug)]
-pub(super) struct Gathered<W> {
+pub(crate) struct Gathered<W> {
     to: W,
     buffer: Vec<u8>,
+    each: bool,
 }
 
 impl<W: Write> Gathered<W> {
-    pub(super) fn new(to: W) -> Self {
-        Self { to, buffer: Vec::with_capacity(BUFFER) }
+    pub(crate) fn new(to: W) -> Self {
+        Self { to, buffer: Vec::with_capacity(BUFFER), each: false }
+    }
+
+    /// Writes each message by itself, with its header in one call even where the system would split them.
+    pub(crate) fn each(to: W) -> Self {
+        Self { each: true, ..Self::new(to) }
     }
 }
 
@@ -53,6 +59,9 @@ impl<W: Write> Sender for Gathered<W> {
             }
             self.buffer.extend_from_slice(&(message.len() as u64).to_le_bytes());
             self.buffer.extend_from_slice(message);
+            if self.each {
+                self.flush()?;
+            }
         }
         Ok(())
     }
@@ -74,7 +83,7 @@ fn write_all(to: &mut impl Write, mut bytes: &[u8]) -> Result<(), Failure> {
 
 /// Reads as much as there is, and takes the messages out of it.
 #[derive(Debug)]
-pub(super) struct Buffered<R> {
+pub(crate) struct Buffered<R> {
     from: R,
     buffer: Vec<u8>,
     start: usize,
@@ -83,7 +92,7 @@ pub(super) struct Buffered<R> {
 }
 
 impl<R: Read> Buffered<R> {
-    pub(super) fn new(from: R, shape: Shape) -> Self {
+    pub(crate) fn new(from: R, shape: Shape) -> Self {
         let buffer = vec![0; BUFFER.max(HEADER + shape.length)];
         Self { from, buffer, start: 0, end: 0, message: vec![0; shape.length] }
     }

@@ -23,10 +23,18 @@ pub(crate) struct Ring<const BATCHED: bool>;
 
 impl<const BATCHED: bool> Apart for Ring<BATCHED> {
     fn open(cord: &Cord, side: Side, shape: Shape) -> Result<(impl Sender, impl Receiver), Failure> {
-        let memory = for_rings(cord, side, shape)?;
-        let (producer, consumer) = ends(memory, Rings::of(side, shape));
-        Ok((Pushing::<BATCHED>(producer), Peeking { consumer, buffer: vec![0; shape.length] }))
+        Ok(over::<BATCHED>(for_rings(cord, side, shape)?, Rings::of(side, shape), shape))
     }
+}
+
+/// A side's rings in memory that was zero at first, and that the other side has as well.
+pub(crate) fn over<const BATCHED: bool>(
+    memory: MappedFile,
+    rings: Rings,
+    shape: Shape,
+) -> (impl Sender, impl Receiver) {
+    let (producer, consumer) = ends(memory, rings);
+    (Pushing::<BATCHED>(producer), Peeking { consumer, buffer: vec![0; shape.length] })
 }
 
 /// Starts both rings of a side.

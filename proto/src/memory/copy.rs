@@ -21,7 +21,7 @@ mod word_loop;
 mod x86_64;
 
 use super::MemoryType;
-pub(super) use platform::{copy_in, copy_out};
+pub(super) use platform::{copy_in, copy_out, prefetch_write};
 #[cfg(feature = "std")]
 pub(super) use platform::{copy_in_by, copy_out_by};
 #[cfg(any(not(all(target_arch = "x86_64", target_feature = "sse2")), miri))]

@@ -47,6 +47,12 @@ macro_rules! forward_memory {
             }
 
             #[inline]
+            fn prefetch_write(&self, at: u64, length: usize) {
+                let $this = self;
+                $inner.prefetch_write(at, length);
+            }
+
+            #[inline]
             fn before_publish(&self) {
                 let $this = self;
                 $inner.before_publish();

@@ -11,7 +11,7 @@ use core::{
 
 #[cfg(feature = "std")]
 use super::CopyRoutine;
-use super::{Fences, Memory, WriteBack, copy};
+use super::{Fences, Memory, MemoryType, WriteBack, copy};
 
 /// Shared memory at a fixed address, with the fences of its memory type.
 ///
@@ -160,6 +160,15 @@ impl<F: Fences> Memory for RawMemory<F> {
         let place = self.bytes(at, into.len());
         // SAFETY: `bytes` has checked the range; `new`'s contract keeps it mapped and free of other accesses.
         unsafe { copy::copy_out(F::MEMORY_TYPE, place, into) }
+    }
+
+    #[inline]
+    fn prefetch_write(&self, at: u64, length: usize) {
+        if F::MEMORY_TYPE == MemoryType::WriteBack
+            && let Ok(at) = usize::try_from(at)
+        {
+            copy::prefetch_write(self.base.as_ptr().wrapping_add(at), length);
+        }
     }
 
     #[inline]

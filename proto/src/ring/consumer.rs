@@ -105,37 +105,46 @@ impl<M: Memory> Consumer<M> {
     /// The [`Fault`] that ended the session.
     #[inline]
     pub fn peek(&mut self) -> Result<Option<Record>, Fault> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
-        }
-        if self.peeked.is_some() {
-            return Ok(self.peeked);
-        }
-        match self.find() {
-            Ok(Some(header)) => Ok(Some(self.hand_over(header))),
-            Ok(None) => {
-                self.release();
-                Ok(None)
-            }
-            Err(fault) => {
-                self.fault = Some(fault);
-                Err(fault)
-            }
+        match self.look() {
+            Some(record) => Ok(Some(record)),
+            None => self.fault.map_or(Ok(None), Err),
         }
     }
 
-    /// The header of the next record, behind a padding if there is one. A second padding cannot be: none starts a ring.
+    /// The next record; nothing also after a fault. So that the usual answer is one that fits into registers.
     #[inline]
-    fn find(&mut self) -> Result<Option<Header>, Fault> {
-        let Some(header) = self.lane.read(self.position, self.offset)? else { return Ok(None) };
-        if header.kind != PADDING {
-            return Ok(Some(header));
+    fn look(&mut self) -> Option<Record> {
+        if self.peeked.is_some() || self.fault.is_some() {
+            return self.peeked;
         }
-        let padding = self.position;
-        self.pass(header.span());
+        match self.lane.read(self.position, self.offset) {
+            Ok(Some(header)) if header.kind != PADDING => Some(self.hand_over(header)),
+            Ok(None) => {
+                self.release();
+                None
+            }
+            Ok(Some(padding)) => self.look_behind(padding),
+            Err(fault) => self.give_up(fault),
+        }
+    }
+
+    /// The record behind a padding. A second padding cannot be: none starts a ring.
+    #[cold]
+    fn look_behind(&mut self, padding: Header) -> Option<Record> {
+        let position = self.position;
+        self.pass(padding.span());
         // Its record was stored before the batch that both belong to was published.
-        let header = self.lane.read(self.position, self.offset)?;
-        header.map(Some).ok_or(Fault::NothingAfterPadding { position: padding })
+        match self.lane.read(self.position, self.offset) {
+            Ok(Some(header)) => Some(self.hand_over(header)),
+            Ok(None) => self.give_up(Fault::NothingAfterPadding { position }),
+            Err(fault) => self.give_up(fault),
+        }
+    }
+
+    #[cold]
+    fn give_up(&mut self, fault: Fault) -> Option<Record> {
+        self.fault = Some(fault);
+        None
     }
 
     #[inline]
@@ -149,7 +158,7 @@ impl<M: Memory> Consumer<M> {
             self.lane.memory.store(self.lane.seen(), end);
             self.seen = end;
         }
-        let record = Record { redelivered, ..header.record(position) };
+        let record = Record::new(header, position, redelivered);
         self.peeked = Some(record);
         record
     }
@@ -161,8 +170,9 @@ impl<M: Memory> Consumer<M> {
     /// When `record` is not the one peeked.
     #[inline]
     pub fn view(&self, record: &Record) -> View<'_, M> {
-        let Some(peeked) = self.peeked.as_ref().filter(|peeked| peeked.position == record.position) else {
-            panic!("record at {} is not the one peeked", record.position)
+        let Some(peeked) = self.peeked.as_ref().filter(|peeked| peeked.position() == record.position())
+        else {
+            panic!("record at {} is not the one peeked", record.position())
         };
         View::new(&self.lane, self.offset, peeked)
     }
@@ -180,8 +190,10 @@ impl<M: Memory> Consumer<M> {
     /// Passes the peeked record, if there is one: a successor may not deliver it again once its space is released.
     #[inline]
     pub fn commit(&mut self) {
-        let Some(record) = self.peeked.take() else { return };
-        self.pass(record.span());
+        let Some(record) = &self.peeked else { return };
+        let span = record.span();
+        self.peeked = None;
+        self.pass(span);
         if self.position.wrapping_sub(self.head) >= self.window {
             self.release();
         }

@@ -1,6 +1,6 @@
 //! The 8 bytes before every payload.
 
-use super::{fault::Fault, lane::Limits, record::Record};
+use super::{fault::Fault, lane::Limits};
 
 /// Size of a record's header in bytes.
 pub const HEADER: u64 = 8;
@@ -25,12 +25,6 @@ impl Header {
     /// Bytes that the record takes in the ring.
     pub(super) fn span(self) -> u64 {
         round_up(u64::from(self.length))
-    }
-
-    /// The record at `position`, of which no predecessor knew.
-    pub(super) fn record(self, position: u64) -> Record {
-        // `decode` has checked that the length holds a header.
-        Record { kind: self.kind, length: self.length as usize - 8, position, redelivered: false }
     }
 }
 
@@ -94,7 +88,7 @@ fn padding(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::record::Record, *};
 
     #[test]
     fn the_bytes_of_a_header_are_pinned() {
@@ -105,7 +99,11 @@ mod tests {
         let header = decode(word, 0x1018, 4072, 0xffff_ff00_0080_0001, &limits).unwrap();
         assert_eq!(header, Header { length: 13, kind: 5 });
         assert_eq!(
-            (header.span(), header.record(0x1018).span(), header.record(0x1018).length()),
+            (
+                header.span(),
+                Record::new(header, 0x1018, false).span(),
+                Record::new(header, 0x1018, true).length()
+            ),
             (16, 16, 5)
         );
     }

@@ -79,6 +79,13 @@ impl<M: Memory> Lane<M> {
         self.place.data + offset
     }
 
+    /// Where the byte lies that comes `span` bytes behind the one at `at`, which is of the ring.
+    #[inline]
+    pub(super) fn behind(&self, at: u64, span: u64) -> u64 {
+        let offset = at - self.place.data + span;
+        self.data(if offset < self.limits.capacity { offset } else { offset % self.limits.capacity })
+    }
+
     /// Where the producer's hint lies in the region.
     pub(super) fn hint(&self) -> u64 {
         self.place.producer + control_word::HINT

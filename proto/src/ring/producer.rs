@@ -13,6 +13,12 @@ use crate::{layout::RingPlace, memory::Memory};
 /// The largest bulk record on any ring, in bytes with its header: so that others are not kept waiting for long.
 const MAX_FRAGMENT: u64 = 64 * 1024;
 
+/// Up to here a copy is a few moves, and the processor looks ahead far enough by itself.
+const SHORT: usize = 128;
+
+/// How many bytes a long payload is written at a time, and how far ahead their lines are asked for.
+const PIECE: usize = 1024;
+
 /// Appends records to a ring. Never blocks.
 ///
 /// Records gather in a batch that the consumer sees as a whole after [`flush`](Self::flush). Dropping a producer with an
@@ -27,18 +33,16 @@ pub struct Producer<M> {
     published: u64,
     /// The last head that was accepted.
     head: u64,
-    open: Option<Open>,
+    /// The first header of the open batch, which is stored last; 0, which no header is, while there is no batch.
+    first_header: u64,
+    /// Where it goes.
+    first_offset: u64,
+    /// The position at which a header of zero is known to stand.
+    closed: u64,
     bulk: BulkAccount,
     /// Whether the header at the first position has been found zero.
     proved: bool,
     fault: Option<Fault>,
-}
-
-/// The first header of the batch, which is stored last.
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    offset: u64,
-    header: u64,
 }
 
 /// Why a record was not appended.
@@ -142,7 +146,9 @@ impl<M: Memory> Producer<M> {
             offset,
             published: position,
             head,
-            open: None,
+            first_header: 0,
+            first_offset: 0,
+            closed: position,
             bulk: BulkAccount::default(),
             proved: false,
             fault: None,
@@ -189,7 +195,7 @@ impl<M: Memory> Producer<M> {
         Ok(Claim { producer: self, room })
     }
 
-    /// Makes sure that a record fits, and says where it goes. Nothing of it is stored yet: a padding shows with its record or
+    /// Makes sure that a record fits, and says where it goes. Nothing of it shows yet: a padding shows with its record or
     /// not at all.
     #[inline(always)]
     fn make_room(&mut self, kind: u8, class: Class, payload: usize) -> Result<Room, PushError> {
@@ -207,20 +213,41 @@ impl<M: Memory> Producer<M> {
         let span = round_up(HEADER + payload as u64);
         let left = self.lane.limits.capacity - self.offset;
         let padding = if span > left { left } else { 0 };
-        if self.open.is_some()
+        if self.first_header != 0
             && self.position.wrapping_sub(self.published) + padding + span > self.lane.limits.half
         {
             self.flush();
         }
         self.reserve(padding + span, class, span)?;
         let offset = if padding > 0 { 0 } else { self.offset };
+        if self.first_header == 0 {
+            // Before the payload rather than behind it: the line of this word is the one that the consumer had for longest,
+            // and the header that publishes would wait for it.
+            self.close(self.position.wrapping_add(padding + span), self.lane.advance(offset, span));
+        }
         Ok(Room { kind, class, payload, padding, at: self.lane.data(offset) + HEADER })
     }
 
     /// Writes bytes of a payload; they must be inside its room.
     #[inline]
     pub(super) fn write(&self, at: u64, bytes: &[u8]) {
-        self.lane.memory.copy_in(at, bytes);
+        if bytes.len() <= SHORT {
+            self.lane.memory.copy_in(at, bytes);
+        } else {
+            self.write_long(at, bytes);
+        }
+    }
+
+    /// Writes in pieces, and asks for the lines of one while the one before is written: those that the consumer has read are
+    /// in its cache. The last piece does so for the next record.
+    fn write_long(&self, at: u64, bytes: &[u8]) {
+        let mut at = at;
+        for piece in bytes.chunks(PIECE) {
+            let ahead = self.lane.behind(at, PIECE as u64);
+            self.lane.memory.prefetch_write(ahead, piece.len());
+            self.lane.memory.copy_in(at, piece);
+            at += piece.len() as u64;
+        }
     }
 
     /// Appends the record whose payload is written, with its padding.
@@ -244,27 +271,41 @@ impl<M: Memory> Producer<M> {
     #[inline]
     fn place(&mut self, length: u64, span: u64, kind: u8) {
         let header = self.lane.encode(length, kind, self.position);
-        match self.open {
-            None => self.open = Some(Open { offset: self.offset, header }),
-            Some(_) => self.lane.memory.store(self.lane.data(self.offset), header),
+        if self.first_header == 0 {
+            (self.first_header, self.first_offset) = (header, self.offset);
+        } else {
+            self.lane.memory.store(self.lane.data(self.offset), header);
         }
         self.position = self.position.wrapping_add(span);
         self.offset = self.lane.advance(self.offset, span);
     }
 
+    /// Stores the header of zero at which the consumer stops. It must stand before the batch before it shows, else the
+    /// consumer would run into old bytes.
+    #[inline]
+    fn close(&mut self, position: u64, offset: u64) {
+        self.lane.memory.store(self.lane.data(offset), 0);
+        self.closed = position;
+    }
+
     /// Publishes the open batch, if there is one.
+    #[inline]
     pub fn flush(&mut self) {
-        let Some(first) = self.open.take() else { return };
+        if self.first_header == 0 {
+            return;
+        }
+        if self.closed != self.position {
+            self.close(self.position, self.offset);
+        }
         let Lane { memory, .. } = &self.lane;
-        // The consumer stops here. Stored before the batch shows, else it would run into old bytes.
-        memory.store(self.lane.data(self.offset), 0);
         memory.before_publish();
         // EDGE record-publish (pairs with Lane::read)
-        memory.store_release(self.lane.data(first.offset), first.header);
+        memory.store_release(self.lane.data(self.first_offset), self.first_header);
         memory.after_publish();
         // EDGE hint-after-publish (pairs with Producer::recover and Consumer::is_behind_hint): a hint that were ahead of the
         // records would make a successor skip them.
         memory.store_release(self.lane.hint(), self.position);
+        self.first_header = 0;
         self.published = self.position;
     }
 
@@ -381,7 +422,7 @@ impl<M: Memory> Producer<M> {
     #[cold]
     fn poison(&mut self, fault: Fault) -> Result<(), Fault> {
         self.fault = Some(fault);
-        self.open = None;
+        self.first_header = 0;
         Err(fault)
     }
 }

@@ -19,7 +19,7 @@ impl<'c, M: Memory> View<'c, M> {
     /// Of the record whose header is at `offset` of the ring.
     #[inline]
     pub(super) fn new(lane: &'c Lane<M>, offset: u64, record: &Record) -> Self {
-        Self { memory: &lane.memory, at: lane.data(offset) + HEADER, length: record.length }
+        Self { memory: &lane.memory, at: lane.data(offset) + HEADER, length: record.length() }
     }
 
     /// Bytes of the payload.

@@ -42,7 +42,7 @@ pub(super) fn walk_lane<M: Memory>(
             return Err(Fault::Overfull { end, head: from, max: lane.limits.full });
         }
         if header.kind != PADDING {
-            visit(header.record(position));
+            visit(Record::new(header, position, false));
         }
         position = end;
         offset = lane.advance(offset, span);

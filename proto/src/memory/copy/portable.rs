@@ -32,6 +32,9 @@ pub(in super::super) unsafe fn copy_out(_: MemoryType, shared: *const u8, into: 
     unsafe { word_loop::copy_out(shared, into) }
 }
 
+/// There is no such hint.
+pub(in super::super) fn prefetch_write(_: *const u8, _: usize) {}
+
 /// As [`copy_in`], by one routine of one.
 ///
 /// # Safety

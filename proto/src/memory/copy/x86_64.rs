@@ -5,14 +5,17 @@
 //! | `short` | a few moves that overlap | cached memory, up to 128 bytes |
 //! | `long` | loops of vector moves, `rep movsb` | cached memory, above |
 //! | `blocks` | aligned accesses, as few as there can be | uncached and write-combining memory |
+//! | `ahead` | a hint for lines that will be written | cached memory |
 //! | `processor` | which of them it can run | |
 
+mod ahead;
 mod blocks;
 mod long;
 mod processor;
 mod short;
 
 use super::{CopyRoutine, MemoryType, word_loop};
+pub(in super::super) use ahead::prefetch_write;
 
 /// From here on `rep movsb` is faster than the AVX2 loop, where it is fast at all.
 const REP_MOVSB_BEFORE_AVX2: usize = 16 << 10;

@@ -21,12 +21,15 @@ pub(super) struct Processor {
     /// `rep movsb` is fast for long copies: the processor says so, and it is one. QEMU's emulator says so too, and copies byte
     /// by byte, six times slower than its vector moves.
     pub(super) fast_strings: bool,
+    /// PREFETCHW; not in the emulator, which has no caches to prepare.
+    pub(super) prefetch_write: bool,
 }
 
 const ASKED: u8 = 1;
 const AVX2: u8 = 2;
 const STREAMING_LOADS: u8 = 4;
 const FAST_STRINGS: u8 = 8;
+const PREFETCH_WRITE: u8 = 16;
 
 /// The answer, once somebody has asked. CPUID leaves a virtual machine, which takes a microsecond or many: too long for
 /// every copy. Whoever asks at the same time gets the same answer, so the word needs neither lock nor order.
@@ -44,6 +47,7 @@ pub(super) fn get() -> Processor {
         avx2: answer & AVX2 != 0,
         streaming_loads: answer & STREAMING_LOADS != 0,
         fast_strings: answer & FAST_STRINGS != 0,
+        prefetch_write: answer & PREFETCH_WRITE != 0,
     }
 }
 
@@ -54,6 +58,7 @@ fn ask() -> u8 {
     let most = __cpuid(0).eax;
     let basic = __cpuid(1).ecx;
     let extended = if most >= 7 { __cpuid_count(7, 0).ebx } else { 0 };
+    let amd = if __cpuid(0x8000_0000).eax > 0x8000_0000 { __cpuid(0x8000_0001).ecx } else { 0 };
     let (sse41, osxsave, avx) = (bit(basic, 19), bit(basic, 27), bit(basic, 28));
     let kept = if osxsave { xcr0() } else { 0 };
     // XMM and YMM state.
@@ -63,6 +68,7 @@ fn ask() -> u8 {
         | given(avx && bit(extended, 5), AVX2)
         | given(sse41, STREAMING_LOADS)
         | given(bit(extended, 9) && !is_emulated(), FAST_STRINGS)
+        | given(bit(amd, 8) && !is_emulated(), PREFETCH_WRITE)
 }
 
 /// Whether this is QEMU's emulator, by the name that a virtual machine finds where a real one finds nothing of the kind.
@@ -92,6 +98,8 @@ mod tests {
             avx2: std::arch::is_x86_feature_detected!("avx2"),
             streaming_loads: std::arch::is_x86_feature_detected!("sse4.1"),
             fast_strings: std::arch::is_x86_feature_detected!("ermsb") && !is_emulated(),
+            // The standard library does not ask for this one.
+            prefetch_write: get().prefetch_write,
         };
         assert_eq!([get(), get()], [expected; 2]);
     }
