@@ -12,6 +12,7 @@ use ivring_guest::{Guest, GuestSendError, SendError};
 use ivring_host::{Arrival, GuestInfo, Host, HostSendError, Identity, Phase, Port, Uuid};
 use tempfile::TempDir;
 
+use crate::messages::{Arrived, Inbox, Pool};
 use crate::near::pin;
 
 /// Records that a receiver takes at once.
@@ -140,16 +141,17 @@ impl Linked {
     ///
     /// # Panics
     ///
-    /// When a message is lost or changed, or when `length` is less than 8.
+    /// When a message is lost or changed, or when `length` is no multiple of 8, or 0.
     pub fn to_host(&mut self, messages: u64, length: usize, batch: u64) -> Duration {
         let Linked { host, guests, .. } = self;
         let guest = guests.first_mut().expect("one is attached");
+        let pool = Pool::new(length);
         thread::scope(|scope| {
             let receiver = scope.spawn(|| {
                 pin(true);
-                let mut expected = Expected::new(length);
+                let mut expected = Expected { inbox: pool.inbox() };
                 let mut waiting = Waiting::default();
-                while expected.number < messages {
+                while expected.count() < messages {
                     let _ = host.poll_sessions();
                     let taken = host.receive(TURN, |_, arrival| {
                         expected.take(&arrival);
@@ -165,13 +167,13 @@ impl Linked {
             });
             let start = scope.spawn(|| {
                 pin(false);
-                let mut payload = vec![0; length];
+                let mut outbox = pool.outbox();
                 let start = Instant::now();
                 for number in 0..messages {
-                    stamp(&mut payload, number);
+                    let payload = outbox.next_message();
                     // Who asks for room without a pause takes the line away that the receiver writes.
                     let mut waiting = Waiting::default();
-                    while let Err(error) = guest.push(TOPIC, &payload) {
+                    while let Err(error) = guest.push(TOPIC, payload) {
                         assert!(matches!(error, GuestSendError::Send(SendError::Full { .. })), "{error}");
                         let _ = guest.poll_session();
                         guest.receive(TURN, |_| ControlFlow::Continue(()));
@@ -198,12 +200,13 @@ impl Linked {
         let Linked { host, guests, .. } = self;
         let guest = guests.first_mut().expect("one is attached");
         let who = identity(guest);
+        let pool = Pool::new(length);
         thread::scope(|scope| {
             let receiver = scope.spawn(|| {
                 pin(true);
-                let mut expected = Expected::new(length);
+                let mut expected = Expected { inbox: pool.inbox() };
                 let mut waiting = Waiting::default();
-                while expected.number < messages {
+                while expected.count() < messages {
                     let _ = guest.poll_session();
                     let taken = guest.receive(TURN, |arrival| {
                         expected.take(&arrival);
@@ -219,12 +222,12 @@ impl Linked {
             });
             let start = scope.spawn(|| {
                 pin(false);
-                let mut payload = vec![0; length];
+                let mut outbox = pool.outbox();
                 let start = Instant::now();
                 for number in 0..messages {
-                    stamp(&mut payload, number);
+                    let payload = outbox.next_message();
                     let mut waiting = Waiting::default();
-                    while let Err(error) = host.push(&who, TOPIC, &payload) {
+                    while let Err(error) = host.push(&who, TOPIC, payload) {
                         assert!(matches!(error, HostSendError::Send(SendError::Full { .. })), "{error}");
                         let _ = host.poll_sessions();
                         host.receive(TURN, |_, _| ControlFlow::Continue(()));
@@ -255,13 +258,6 @@ fn guest_options(region: &Path, number: u128) -> ivring_guest::Options {
 
 fn identity(guest: &Guest) -> Identity {
     Identity { uuid: guest.machine().uuid, port: Port::agent() }
-}
-
-/// Writes the message's number to both ends of it.
-fn stamp(payload: &mut [u8], number: u64) {
-    let length = payload.len();
-    payload[..8].copy_from_slice(&number.to_le_bytes());
-    payload[length - 8..].copy_from_slice(&number.to_le_bytes());
 }
 
 /// Takes a message out of the buffer that was lent.
@@ -306,25 +302,19 @@ impl Waiting {
     }
 }
 
-/// The next message that is to come. It is checked where the link has put it, which is private memory.
-struct Expected {
-    number: u64,
-    length: usize,
+/// The messages that are to come. They are checked where the link has put them, which is private memory.
+struct Expected<'p> {
+    inbox: Inbox<'p>,
 }
 
-impl Expected {
-    fn new(length: usize) -> Self {
-        Expected { number: 0, length }
-    }
-
+impl Expected<'_> {
     fn take(&mut self, arrival: &Arrival<'_>) {
         let Arrival::Message { payload, .. } = arrival else { panic!("{arrival:?} was not sent") };
-        let stamp = self.number.to_le_bytes();
-        assert!(
-            payload.len() == self.length && payload.starts_with(&stamp) && payload.ends_with(&stamp),
-            "message {} was changed",
-            self.number
-        );
-        self.number += 1;
+        let arrived = self.inbox.check(payload);
+        assert!(matches!(arrived, Ok(Arrived::Message)), "{arrived:?}");
+    }
+
+    fn count(&self) -> u64 {
+        self.inbox.count()
     }
 }

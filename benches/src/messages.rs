@@ -80,6 +80,14 @@ impl<'a> Outbox<'a> {
         batch
     }
 
+    /// The next one alone.
+    #[inline]
+    pub(crate) fn next_message(&mut self) -> &'a [u8] {
+        let entry = self.next;
+        self.next = if entry + 1 == self.pool.count { 0 } else { entry + 1 };
+        self.pool.entry(entry)
+    }
+
     /// The message before the first that counts.
     pub(crate) fn begin(&self) -> Batch<'a> {
         self.only(self.pool.count)

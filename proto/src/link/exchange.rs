@@ -149,6 +149,7 @@ impl Exchange {
     /// # Errors
     ///
     /// See [`SendError`]; nothing was sent then.
+    #[inline]
     pub fn send<M: Memory>(
         &mut self,
         link: &mut Link<M>,
@@ -278,6 +279,7 @@ impl Exchange {
     }
 
     /// What was handed over last is done with. The owner says so before it looks for the next record, as the link does.
+    #[inline]
     pub fn ack(&mut self) {
         self.incoming.ack();
     }
@@ -295,6 +297,8 @@ impl Exchange {
 
     /// Takes a record that the link received, with its [piece](Link::piece) if it is a fragment; returns what arrived with
     /// it, if that is for the program. The time is asked for only where it matters.
+    // In line for the same reason as what it takes, see `Link::receive`.
+    #[inline(always)]
     pub fn take<'a, M: Memory>(
         &mut self,
         received: Received<'a>,
@@ -302,12 +306,25 @@ impl Exchange {
         now: impl FnOnce() -> Duration,
     ) -> Option<Arrival<'a>> {
         self.settle(received.position);
-        let Received { kind, id, topic, status, payload, redelivered, .. } = received;
+        let Received { kind, id, topic, payload, redelivered, .. } = received;
         let (topic, payload) = (Cow::Borrowed(topic), Cow::Borrowed(payload));
         match kind {
             Kind::Message => Some(Arrival::Message { id, topic, payload, redelivered }),
             Kind::Request => Some(Arrival::Request { id, topic, payload, redelivered }),
-            Kind::Response => self.response(id, status, payload, now()),
+            _ => self.take_other(received, piece, now),
+        }
+    }
+
+    #[inline(never)]
+    fn take_other<'a, M: Memory>(
+        &mut self,
+        received: Received<'a>,
+        piece: Option<View<'_, M>>,
+        now: impl FnOnce() -> Duration,
+    ) -> Option<Arrival<'a>> {
+        let Received { kind, id, status, payload, .. } = received;
+        match kind {
+            Kind::Response => self.response(id, status, Cow::Borrowed(payload), now()),
             Kind::Pong => {
                 let round_trip = self.answered(id, Question::Ping, now())?;
                 Some(Arrival::Pong { id, round_trip })
@@ -323,8 +340,8 @@ impl Exchange {
                 self.transfer_ended(id, Ending::from_code(status.code()));
                 None
             }
-            // The link answers them itself.
-            Kind::Ping => None,
+            // The link answers pings itself, and the others are no matter of requests or fragments.
+            Kind::Ping | Kind::Message | Kind::Request => None,
         }
     }
 
@@ -335,6 +352,7 @@ impl Exchange {
         }
     }
 
+    #[inline]
     fn settle(&mut self, position: u64) {
         let passed = |limit: u64| position.wrapping_sub(limit).cast_signed() >= 0;
         if self.settling.is_some_and(|(_, limit)| passed(limit)) {

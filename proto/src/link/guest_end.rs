@@ -303,22 +303,20 @@ impl<M: Memory + Clone> GuestEnd<M> {
     /// # Errors
     ///
     /// When the host broke its ring: the session is closed with that reason and asked for again.
+    #[inline(always)]
     pub fn receive<'a>(
         &mut self,
         now: Duration,
         buffer: &'a mut [u8],
     ) -> Result<Option<Received<'a>>, LinkError> {
         let State::Attached { attachment, link } = &mut self.state else { return Ok(None) };
-        match link.receive(buffer) {
-            Ok(received) => Ok(received),
-            Err(error @ LinkError::Buffer { .. }) => Err(error),
-            Err(error) => {
-                attachment.bye(&self.memory, CloseReason::GuestFault);
-                self.counters = *link.counters();
-                self.state = State::Region { next_look: now + REJOIN };
-                Err(error)
-            }
+        let received = link.receive(buffer);
+        if !matches!(received, Ok(_) | Err(LinkError::Buffer { .. })) {
+            attachment.bye(&self.memory, CloseReason::GuestFault);
+            self.counters = *link.counters();
+            self.state = State::Region { next_look: now + REJOIN };
         }
+        received
     }
 
     /// The piece of the fragment that was received last, see [`Link::piece`].

@@ -269,6 +269,7 @@ impl<M: Memory + Clone> HostEnd<M> {
     /// # Errors
     ///
     /// When the guest broke its ring: the session is closed with that reason; the channel stays the guest's.
+    #[inline(always)]
     pub fn receive<'a>(&mut self, buffer: &'a mut [u8]) -> Result<Option<Received<'a>>, LinkError> {
         let draining = self.drain.is_some();
         if !draining && self.channel.phase() != Phase::Attached {
@@ -281,22 +282,25 @@ impl<M: Memory + Clone> HostEnd<M> {
             drain.done = true;
             return Ok(None);
         }
-        match link.receive(buffer) {
-            Ok(Some(received)) => Ok(Some(received)),
+        let received = link.receive(buffer);
+        match &received {
+            Ok(Some(_)) | Err(LinkError::Buffer { .. }) => {}
             Ok(None) => {
                 if let Some(drain) = &mut self.drain {
                     drain.done = true;
                 }
-                Ok(None)
             }
-            Err(error @ LinkError::Buffer { .. }) => Err(error),
-            Err(error) => {
-                match &mut self.drain {
-                    Some(drain) => drain.done = true,
-                    None => self.close(CloseReason::HostFault),
-                }
-                Err(error)
-            }
+            Err(_) => self.break_off(),
+        }
+        received
+    }
+
+    /// The guest broke its ring.
+    #[cold]
+    fn break_off(&mut self) {
+        match &mut self.drain {
+            Some(drain) => drain.done = true,
+            None => self.close(CloseReason::HostFault),
         }
     }
 
@@ -310,6 +314,7 @@ impl<M: Memory + Clone> HostEnd<M> {
     /// # Errors
     ///
     /// [`SendError::NotAttached`] without a session, else what `send` returns. A fault closes the session.
+    #[inline]
     pub fn send_with<T>(
         &mut self,
         send: impl FnOnce(&mut Link<M>) -> Result<T, SendError>,

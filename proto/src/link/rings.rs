@@ -1,6 +1,6 @@
 //! Both rings of one channel, and the messages in them.
 
-use super::envelope::{ENVELOPE, EnvelopeError, Kind, MAX_TOPIC, Status, Topic, decode, encode};
+use super::envelope::{Decoded, ENVELOPE, EnvelopeError, Kind, MAX_TOPIC, Status, Topic, decode, encode};
 use super::fragment::{FRAGMENT, Fragment};
 use crate::memory::Memory;
 use crate::ring::{Class, Consumer, Fault, Producer, PushError, Record, View};
@@ -181,6 +181,7 @@ impl<M: Memory> Link<M> {
         now.saturating_sub(*self.behind_since.get_or_insert(now)) > 2 * BEAT
     }
 
+    #[inline]
     fn push(
         &mut self,
         kind: Kind,
@@ -190,31 +191,42 @@ impl<M: Memory> Link<M> {
         topic: Option<Topic<'_>>,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        let envelope = encode(id, topic, 0, status);
         let name = topic.map_or("", Topic::as_str);
-        let pushed = self.tx.push(kind.code(), class, &[&envelope, name.as_bytes(), payload]);
-        match self.count_sent(pushed, payload) {
-            Err(SendError::TooLarge { length, .. }) => {
-                Err(SendError::TooLarge { length, max: self.max_payload(name.len()) })
+        let length = ENVELOPE + name.len() + payload.len();
+        let mut claim = match self.tx.claim(kind.code(), class, length) {
+            Ok(claim) => claim,
+            Err(error) => {
+                self.counters.full += u64::from(matches!(error, PushError::Full { .. }));
+                return Err(self.refused(error, name.len(), payload.len()));
             }
-            Err(full @ SendError::Full { .. }) => {
-                self.counters.full += 1;
-                Err(full)
-            }
-            other => other,
-        }
+        };
+        // Word by word, as it was made: a wider load of what was just stored in parts would wait until every store before
+        // it has left the processor, those to lines that the other side still holds among them.
+        let [id, rest] = encode(id, topic, 0, status);
+        claim.write(0, &id);
+        claim.write(id.len(), &rest);
+        claim.write(ENVELOPE, name.as_bytes());
+        claim.write(ENVELOPE + name.len(), payload);
+        claim.commit();
+        self.count_sent(payload);
+        Ok(())
     }
 
-    fn count_sent(&mut self, pushed: Result<u64, PushError>, payload: &[u8]) -> Result<(), SendError> {
-        match pushed {
-            Ok(_) => {
-                self.counters.sent += 1;
-                self.counters.sent_bytes += payload.len() as u64;
-                Ok(())
+    #[inline]
+    fn count_sent(&mut self, payload: &[u8]) {
+        self.counters.sent += 1;
+        self.counters.sent_bytes += payload.len() as u64;
+    }
+
+    /// Why a record with a topic and a payload of these lengths was not appended.
+    #[cold]
+    fn refused(&self, error: PushError, topic: usize, payload: usize) -> SendError {
+        match error {
+            PushError::Full { needed, free } => SendError::Full { needed, free },
+            PushError::TooLarge { .. } => {
+                SendError::TooLarge { length: payload, max: self.max_payload(topic) }
             }
-            Err(PushError::Full { needed, free }) => Err(SendError::Full { needed, free }),
-            Err(PushError::TooLarge { max, .. }) => Err(SendError::TooLarge { length: payload.len(), max }),
-            Err(PushError::Fault(fault)) => Err(SendError::Fault(fault)),
+            PushError::Fault(fault) => SendError::Fault(fault),
         }
     }
 
@@ -223,6 +235,7 @@ impl<M: Memory> Link<M> {
     /// # Errors
     ///
     /// [`SendError::Full`] leaves the ring as it was, with all earlier messages published.
+    #[inline]
     pub fn send(&mut self, topic: Topic<'_>, payload: &[u8]) -> Result<u64, SendError> {
         // The position names the message for as long as the region lives: it never goes back, over every restart.
         let id = self.tx.position();
@@ -276,11 +289,14 @@ impl<M: Memory> Link<M> {
         topic: Option<Topic<'_>>,
         piece: &[u8],
     ) -> Result<(), SendError> {
-        let envelope = encode(id, topic, fragment.of.code(), status);
+        let [first, rest] = encode(id, topic, fragment.of.code(), status);
         let name = topic.map_or("", Topic::as_str);
-        let parts: [&[u8]; 4] = [&envelope, name.as_bytes(), &fragment.encode(), piece];
-        let pushed = self.tx.push(Kind::Fragment.code(), Class::Bulk, &parts);
-        self.count_sent(pushed, piece)
+        let parts: [&[u8]; 5] = [&first, &rest, name.as_bytes(), &fragment.encode(), piece];
+        match self.tx.push(Kind::Fragment.code(), Class::Bulk, &parts) {
+            Ok(_) => self.count_sent(piece),
+            Err(error) => return Err(self.refused(error, name.len(), piece.len())),
+        }
+        Ok(())
     }
 
     /// Says that a transfer of fragments is over, and how. As [`send`](Self::send).
@@ -299,6 +315,7 @@ impl<M: Memory> Link<M> {
 
     /// Says that what was received last is done with: it will not be delivered again. The next
     /// [`receive`](Self::receive) says so too.
+    #[inline]
     pub fn ack(&mut self) {
         self.piece = None;
         if core::mem::take(&mut self.pending) {
@@ -311,6 +328,9 @@ impl<M: Memory> Link<M> {
     /// # Errors
     ///
     /// After any error but [`LinkError::Buffer`] the link is of no more use: close the session.
+    // In line down to the program, with all that is rare out of it, what is received is handed on in registers. By way of
+    // memory it would be stored in parts and loaded whole, and such a load waits for every store before it.
+    #[inline(always)]
     pub fn receive<'a>(&mut self, buffer: &'a mut [u8]) -> Result<Option<Received<'a>>, LinkError> {
         self.ack();
         for _ in 0..BUDGET {
@@ -324,11 +344,8 @@ impl<M: Memory> Link<M> {
                     self.counters.unknown += 1;
                     self.rx.commit();
                 }
-                Some(Kind::Ping) => {
-                    self.rx.copy_out(&record, 0, &mut buffer[..length]);
-                    self.answer_ping(&buffer[..length])?;
-                    self.rx.commit();
-                }
+                Some(Kind::Ping) => self.answer_ping(&record, &mut buffer[..length])?,
+                Some(Kind::Fragment) => return self.fragment(&record, buffer).map(Some),
                 Some(kind) => return self.hand_over(kind, &record, &mut buffer[..length]).map(Some),
             }
         }
@@ -340,44 +357,62 @@ impl<M: Memory> Link<M> {
         self.piece.as_ref().map(|(record, offset)| self.rx.view(record).after(*offset))
     }
 
+    #[inline(always)]
     fn hand_over<'a>(
         &mut self,
         kind: Kind,
         record: &Record,
         buffer: &'a mut [u8],
     ) -> Result<Received<'a>, LinkError> {
-        // A piece is copied once, to where it is put together.
-        let length = buffer.len();
-        let most = if kind == Kind::Fragment { FRAGMENT_HEAD } else { length };
-        let copied = &mut buffer[..length.min(most)];
-        self.rx.copy_out(record, 0, copied);
-        let decoded = decode(kind, copied)?;
-        let (fragment, payload, bytes) = match kind {
-            Kind::Fragment => {
-                let (fragment, piece) = Fragment::decode(&decoded, length - copied.len())?;
-                self.piece = Some((*record, length - piece));
-                (Some(fragment), &[][..], piece)
-            }
-            _ => (None, decoded.payload, decoded.payload.len()),
-        };
-        self.pending = true;
-        self.counters.received += 1;
-        self.counters.received_bytes += bytes as u64;
-        self.counters.redelivered += u64::from(record.redelivered());
+        self.rx.copy_out(record, 0, buffer);
+        let Decoded { id, status, topic, payload, .. } = decode(kind, buffer)?;
+        self.count_received(record, payload.len());
         Ok(Received {
             kind,
-            id: decoded.id,
-            topic: decoded.topic,
-            status: decoded.status,
+            id,
+            topic,
+            status,
             payload,
-            fragment,
+            fragment: None,
             position: record.position(),
             redelivered: record.redelivered(),
         })
     }
 
-    fn answer_ping(&mut self, record: &[u8]) -> Result<(), LinkError> {
-        let ping = decode(Kind::Ping, record)?;
+    #[inline(never)]
+    fn fragment<'a>(&mut self, record: &Record, buffer: &'a mut [u8]) -> Result<Received<'a>, LinkError> {
+        // The piece is copied once, to where it is put together.
+        let length = record.length();
+        let head = &mut buffer[..length.min(FRAGMENT_HEAD)];
+        self.rx.copy_out(record, 0, head);
+        let decoded = decode(Kind::Fragment, head)?;
+        let (fragment, piece) = Fragment::decode(&decoded, length - head.len())?;
+        self.piece = Some((*record, length - piece));
+        self.count_received(record, piece);
+        Ok(Received {
+            kind: Kind::Fragment,
+            id: decoded.id,
+            topic: decoded.topic,
+            status: decoded.status,
+            payload: &[],
+            fragment: Some(fragment),
+            position: record.position(),
+            redelivered: record.redelivered(),
+        })
+    }
+
+    #[inline]
+    fn count_received(&mut self, record: &Record, bytes: usize) {
+        self.pending = true;
+        self.counters.received += 1;
+        self.counters.received_bytes += bytes as u64;
+        self.counters.redelivered += u64::from(record.redelivered());
+    }
+
+    #[inline(never)]
+    fn answer_ping(&mut self, record: &Record, buffer: &mut [u8]) -> Result<(), LinkError> {
+        self.rx.copy_out(record, 0, buffer);
+        let ping = decode(Kind::Ping, buffer)?;
         match self.push(Kind::Pong, Class::Control, ping.id, Status::Ok, None, ping.payload) {
             Ok(()) => self.flush(),
             // Rings of two sizes: a ping can be larger than any pong.
@@ -386,6 +421,7 @@ impl<M: Memory> Link<M> {
             }
             Err(SendError::Fault(fault)) => return Err(fault.into()),
         }
+        self.rx.commit();
         Ok(())
     }
 }

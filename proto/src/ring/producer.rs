@@ -167,15 +167,16 @@ impl<M: Memory> Producer<M> {
     /// # Panics
     ///
     /// When `kind` is 0 or that of paddings.
+    #[inline]
     pub fn push(&mut self, kind: u8, class: Class, parts: &[&[u8]]) -> Result<u64, PushError> {
         let payload = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
         let room = self.make_room(kind, class, payload)?;
-        let mut at = 0;
+        let mut at = room.at;
         for part in parts {
-            self.write(&room, at, part);
+            self.write(at, part);
             at += part.len() as u64;
         }
-        Ok(self.append(&room))
+        Ok(self.append(room))
     }
 
     /// Claims a record of `payload` bytes, to be written in place and then [committed](Claim::commit). Errors and panics are
@@ -188,14 +189,15 @@ impl<M: Memory> Producer<M> {
     /// # Panics
     ///
     /// As [`push`](Self::push).
+    #[inline]
     pub fn claim(&mut self, kind: u8, class: Class, payload: usize) -> Result<Claim<'_, M>, PushError> {
         let room = self.make_room(kind, class, payload)?;
         Ok(Claim { producer: self, room })
     }
 
-    /// Makes sure that a record fits, and says where it goes. Nothing of it is stored yet: a padding shows with its record or
+    /// Makes sure that a record fits, and says where it goes. Nothing of it shows yet: a padding shows with its record or
     /// not at all.
-    #[inline]
+    #[inline(always)]
     fn make_room(&mut self, kind: u8, class: Class, payload: usize) -> Result<Room, PushError> {
         assert!(kind > PADDING, "kind {kind} is not for records");
         if let Some(fault) = self.fault {
@@ -226,10 +228,9 @@ impl<M: Memory> Producer<M> {
         Ok(Room { kind, class, payload, padding, at: self.lane.data(offset) + HEADER })
     }
 
-    /// Writes bytes of a payload; they must be inside the room.
+    /// Writes bytes of a payload; they must be inside its room.
     #[inline]
-    pub(super) fn write(&self, room: &Room, offset: u64, bytes: &[u8]) {
-        let at = room.at + offset;
+    pub(super) fn write(&self, at: u64, bytes: &[u8]) {
         if bytes.len() <= SHORT {
             self.lane.memory.copy_in(at, bytes);
         } else {
@@ -250,9 +251,9 @@ impl<M: Memory> Producer<M> {
     }
 
     /// Appends the record whose payload is written, with its padding.
-    #[inline]
-    pub(super) fn append(&mut self, room: &Room) -> u64 {
-        let Room { kind, class, payload, padding, .. } = *room;
+    #[inline(always)]
+    pub(super) fn append(&mut self, room: Room) -> u64 {
+        let Room { kind, class, payload, padding, .. } = room;
         if padding > 0 {
             self.place(padding, padding, PADDING);
         }
@@ -362,6 +363,13 @@ impl<M: Memory> Producer<M> {
         if needed <= self.free(class, span) {
             return Ok(());
         }
+        self.look_for_space(needed, class, span)
+    }
+
+    /// What is known of the consumer's head does not do.
+    #[cold]
+    #[inline(never)]
+    fn look_for_space(&mut self, needed: u64, class: Class, span: u64) -> Result<(), PushError> {
         self.refresh()?;
         let free = self.free(class, span);
         if needed <= free {
