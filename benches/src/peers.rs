@@ -1,7 +1,9 @@
 //! Everybody who takes part, and how each is started.
 
+mod blocks;
 mod crossbeam;
 pub(crate) mod frames;
+mod full_lines;
 #[cfg(feature = "peers")]
 pub(crate) mod iceoryx2;
 mod ideal;
@@ -68,6 +70,10 @@ pub enum Peer {
     OneLine,
     /// Limit: a number to and fro, a line a direction.
     TwoLines,
+    /// Limit: 56 bytes in a line to and fro, another line each time.
+    FullLines,
+    /// Limit: bytes handed over in blocks, with nothing between the messages.
+    Blocks,
     /// Limit: one core copies messages out of its second cache.
     CopyNear,
     /// Limit: one core copies messages out of the last cache.
@@ -121,6 +127,8 @@ impl Peer {
             Self::Pipe => "pipe, polled",
             Self::OneLine => "limit: one raw line",
             Self::TwoLines => "limit: two raw lines",
+            Self::FullLines => "limit: two full lines",
+            Self::Blocks => "limit: blocks from core to core",
             Self::CopyNear => "limit: copy within L2",
             Self::CopyFar => "limit: copy within L3",
         }
@@ -135,7 +143,10 @@ impl Peer {
     /// Whether it is no peer, but what none of them can pass.
     #[must_use]
     pub fn is_limit(self) -> bool {
-        matches!(self, Self::OneLine | Self::TwoLines | Self::CopyNear | Self::CopyFar)
+        matches!(
+            self,
+            Self::OneLine | Self::TwoLines | Self::FullLines | Self::Blocks | Self::CopyNear | Self::CopyFar
+        )
     }
 
     /// Whether its figure in this test means something.
@@ -148,11 +159,13 @@ impl Peer {
             | Self::IdealBatched
             | Self::RtrbChunksBatched
             | Self::UnixStream => matches!(test, Test::OneWay { .. }),
-            Self::CopyNear | Self::CopyFar => matches!(test, Test::OneWay { .. }),
+            Self::Blocks | Self::CopyNear | Self::CopyFar => matches!(test, Test::OneWay { .. }),
             // It waits for every message there, and for none here.
             Self::UnixSocketBlocking => matches!(test, Test::RoundTrip { .. }),
             // A line is a line, whatever the message.
             Self::OneLine | Self::TwoLines => matches!(test, Test::RoundTrip { length: 56 }),
+            // More would not fit beside the number.
+            Self::FullLines => matches!(test, Test::RoundTrip { length: 56 }),
             _ => true,
         }
     }
@@ -197,6 +210,8 @@ impl Peer {
             Self::Pipe => seat.apart::<pipe::Pipes>(),
             Self::OneLine => seat.raw(Lines::One),
             Self::TwoLines => seat.raw(Lines::Two),
+            Self::FullLines => seat.apart::<full_lines::FullLines>(),
+            Self::Blocks => seat.apart::<blocks::Blocks>(),
             Self::CopyNear => seat.alone(NEAR),
             Self::CopyFar => seat.alone(FAR),
         }

@@ -156,7 +156,7 @@ of one machine are in [benchmarks.md](benchmarks.md).
   The daemon is kept off the guest's processor. The crowd's guests are attached from a process of the host.
 
 To repeat it: `cargo compare --vm --write`. It needs QEMU, busybox and a kernel, as `cargo demo` does, and builds
-vhost-device-vsock from crates.io once; without that, vsock is left out.
+the published vhost-device-vsock once; without that, vsock is left out.
 ";
 
 #[cfg(test)]
