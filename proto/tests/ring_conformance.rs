@@ -23,6 +23,7 @@ fn conforms<M: Memory + Clone>(fresh: impl Fn(u64) -> M) {
     nothing_shows_before_the_flush(fresh(CAPACITY));
     a_claim_is_seen_when_it_is_committed_and_flushed(fresh(CAPACITY));
     a_claim_that_is_dropped_leaves_the_padding_out(fresh(104));
+    a_claim_that_is_dropped_does_not_open_what_was_closed(fresh(CAPACITY));
     every_payload_length_arrives(fresh(CAPACITY));
     the_ring_wraps_with_and_without_padding(fresh(104));
     the_largest_record_fits_at_every_offset(|| fresh(128));
@@ -129,6 +130,22 @@ fn a_claim_that_is_dropped_leaves_the_padding_out<M: Memory + Clone>(memory: M) 
     assert_eq!(take(&mut consumer), Some((4, b"short".to_vec())));
     let record = consumer.peek().unwrap().unwrap();
     assert_eq!((record.kind(), record.length(), record.position()), (5, 40, 104));
+}
+
+/// What comes after a record of 64 bytes is closed where another of 64 bytes would end.
+fn a_claim_that_is_dropped_does_not_open_what_was_closed<M: Memory + Clone>(memory: M) {
+    let place = ring_of(&memory);
+    let (mut producer, mut consumer) = ends(&memory, place);
+    for length in [56, 48, 64] {
+        producer.push(2, Class::Control, &[&[1; 56]]).unwrap();
+        producer.flush();
+        producer.claim(3, Class::Control, 200).unwrap().write(0, &[0xff; 200]);
+        producer.push(4, Class::Control, &[&bytes(length, 4)]).unwrap();
+        producer.flush();
+        assert_eq!(take(&mut consumer), Some((2, vec![1; 56])));
+        assert_eq!(take(&mut consumer), Some((4, bytes(length, 4))));
+        assert_eq!(take(&mut consumer), None);
+    }
 }
 
 fn every_payload_length_arrives<M: Memory + Clone>(memory: M) {

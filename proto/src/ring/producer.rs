@@ -223,7 +223,10 @@ impl<M: Memory> Producer<M> {
         if self.first_header == 0 {
             // Before the payload rather than behind it: the line of this word is the one that the consumer had for longest,
             // and the header that publishes would wait for it.
-            self.close(self.position.wrapping_add(padding + span), self.lane.advance(offset, span));
+            let end = self.position.wrapping_add(padding + span);
+            if self.closed != end {
+                self.close(end, self.lane.advance(offset, span));
+            }
         }
         Ok(Room { kind, class, payload, padding, at: self.lane.data(offset) + HEADER })
     }
@@ -294,7 +297,8 @@ impl<M: Memory> Producer<M> {
         if self.first_header == 0 {
             return;
         }
-        if self.closed != self.position {
+        let single = self.closed == self.position;
+        if !single {
             self.close(self.position, self.offset);
         }
         let Lane { memory, .. } = &self.lane;
@@ -305,8 +309,22 @@ impl<M: Memory> Producer<M> {
         // EDGE hint-after-publish (pairs with Producer::recover and Consumer::is_behind_hint): a hint that were ahead of the
         // records would make a successor skip them.
         memory.store_release(self.lane.hint(), self.position);
+        let span = self.position.wrapping_sub(self.published);
         self.first_header = 0;
         self.published = self.position;
+        if single {
+            self.close_ahead(span);
+        }
+    }
+
+    /// Closes a record that is not there yet, as long as the one that was just published: a sender that waits for an answer now
+    /// sends another like it then, and that need not wait for the line any more.
+    #[inline]
+    fn close_ahead(&mut self, span: u64) {
+        let unused = self.lane.limits.full - self.position.wrapping_sub(self.head);
+        if span <= unused && span <= self.lane.limits.capacity - self.offset {
+            self.close(self.position.wrapping_add(span), self.lane.advance(self.offset, span));
+        }
     }
 
     /// Position behind the last record appended, published or not.
