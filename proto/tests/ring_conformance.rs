@@ -139,6 +139,7 @@ fn a_claim_that_is_dropped_does_not_open_what_was_closed<M: Memory + Clone>(memo
     for length in [56, 48, 64] {
         producer.push(2, Class::Control, &[&[1; 56]]).unwrap();
         producer.flush();
+        producer.prepare();
         producer.claim(3, Class::Control, 200).unwrap().write(0, &[0xff; 200]);
         producer.push(4, Class::Control, &[&bytes(length, 4)]).unwrap();
         producer.flush();

@@ -138,7 +138,14 @@ impl<'a> History<'a> {
                 Err(Killed) => died = true,
             }
             if !died && self.random.once_in(2) {
-                died = CrashMemory::run(|| self.producer.flush()).is_err();
+                let prepares = self.random.once_in(2);
+                died = CrashMemory::run(|| {
+                    self.producer.flush();
+                    if prepares {
+                        self.producer.prepare();
+                    }
+                })
+                .is_err();
                 if !died {
                     self.flushed = self.producer.position();
                 }

@@ -62,6 +62,11 @@ impl<const BATCHED: bool> Sender for Pushing<BATCHED> {
         self.0.flush();
         Ok(())
     }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.0.prepare();
+        Ok(())
+    }
 }
 
 struct Peeking {

@@ -334,7 +334,11 @@ impl<M: Memory> Link<M> {
     pub fn receive<'a>(&mut self, buffer: &'a mut [u8]) -> Result<Option<Received<'a>>, LinkError> {
         self.ack();
         for _ in 0..BUDGET {
-            let Some(record) = self.rx.peek()? else { return Ok(None) };
+            let Some(record) = self.rx.peek()? else {
+                // Whoever finds nothing waits, perhaps for an answer.
+                self.tx.prepare();
+                return Ok(None);
+            };
             let length = record.length();
             if length > buffer.len() {
                 return Err(LinkError::Buffer { needed: length, given: buffer.len() });

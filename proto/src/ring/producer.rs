@@ -39,6 +39,8 @@ pub struct Producer<M> {
     first_offset: u64,
     /// The position at which a header of zero is known to stand.
     closed: u64,
+    /// Bytes that the last record took.
+    last: u64,
     bulk: BulkAccount,
     /// Whether the header at the first position has been found zero.
     proved: bool,
@@ -149,6 +151,7 @@ impl<M: Memory> Producer<M> {
             first_header: 0,
             first_offset: 0,
             closed: position,
+            last: 0,
             bulk: BulkAccount::default(),
             proved: false,
             fault: None,
@@ -279,6 +282,7 @@ impl<M: Memory> Producer<M> {
         } else {
             self.lane.memory.store(self.lane.data(self.offset), header);
         }
+        self.last = span;
         self.position = self.position.wrapping_add(span);
         self.offset = self.lane.advance(self.offset, span);
     }
@@ -297,8 +301,7 @@ impl<M: Memory> Producer<M> {
         if self.first_header == 0 {
             return;
         }
-        let single = self.closed == self.position;
-        if !single {
+        if self.closed != self.position {
             self.close(self.position, self.offset);
         }
         let Lane { memory, .. } = &self.lane;
@@ -309,20 +312,22 @@ impl<M: Memory> Producer<M> {
         // EDGE hint-after-publish (pairs with Producer::recover and Consumer::is_behind_hint): a hint that were ahead of the
         // records would make a successor skip them.
         memory.store_release(self.lane.hint(), self.position);
-        let span = self.position.wrapping_sub(self.published);
         self.first_header = 0;
         self.published = self.position;
-        if single {
-            self.close_ahead(span);
-        }
     }
 
-    /// Closes a record that is not there yet, as long as the one that was just published: a sender that waits for an answer now
-    /// sends another like it then, and that need not wait for the line any more.
+    /// Makes the next record ready to be published quickly, if it is as long as the last one and nothing waits to be flushed: to
+    /// be called by whoever has flushed and waits now. Stores at most one word, and once for each record.
+    ///
+    /// What closes the record would else be stored with it, into a line that the consumer has had since the ring's last lap,
+    /// and its header would wait for that line. Between two messages that follow each other closely it would be in the way.
     #[inline]
-    fn close_ahead(&mut self, span: u64) {
+    pub fn prepare(&mut self) {
+        let span = self.last;
         let unused = self.lane.limits.full - self.position.wrapping_sub(self.head);
-        if span <= unused && span <= self.lane.limits.capacity - self.offset {
+        let left = self.lane.limits.capacity - self.offset;
+        let idle = self.first_header == 0 && self.closed == self.position && self.fault.is_none();
+        if idle && span <= unused && span <= left {
             self.close(self.position.wrapping_add(span), self.lane.advance(self.offset, span));
         }
     }
