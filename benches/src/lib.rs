@@ -57,6 +57,7 @@ mod targets;
 mod threads;
 mod throughput;
 pub mod vm;
+mod why;
 mod worker;
 
 pub use compare::{Extent, Options, compare};

@@ -12,6 +12,7 @@ use crate::{
     schedule::ONE_WAY,
     table::{self, NOTE, bytes},
     targets::{Row, amount, targets},
+    why::why,
 };
 
 /// Who is drawn one way, the most interesting first.
@@ -99,7 +100,8 @@ fn page(report: &Report, pictures: &str) -> String {
          | virtual machine | {} |\n| kernel | {} |\n| shared memory | {} |\n| commit | {} |\n\
          | rounds | {} of {} ms a measurement, {} repeated |\n\n\
          ## Results\n\n{pictures}{tables}{}\n\n\
-         {}",
+         {}\n\
+         ## What the limits are\n\n{}",
         system.processor,
         system.used[0],
         system.used[1],
@@ -114,7 +116,17 @@ fn page(report: &Report, pictures: &str) -> String {
         report.repeated,
         note(),
         judged(targets(report)),
+        sentences(why(report)),
     )
+}
+
+/// A list of sentences.
+pub(crate) fn sentences(all: Vec<String>) -> String {
+    if all.is_empty() {
+        "None was measured.\n".to_owned()
+    } else {
+        all.iter().map(|one| format!("- {one}\n")).collect()
+    }
 }
 
 /// Two sections: what falls short, and what does not.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     failure::Failure,
     measurement::Test,
-    page::{judged, note, number, usual_placement},
+    page::{judged, note, number, sentences, usual_placement},
     plot::{Bars, Plot, Series},
     table::bytes,
 };
@@ -92,7 +92,7 @@ fn page(report: &Report, pictures: &str) -> String {
          | processors used | {} by the host's side, {} by the guest's |\n| the machine is a virtual one itself | {} |\n\
          | kernel | {} |\n| accelerator | {} |\n| QEMU | {} |\n| guest's kernel | {} |\n| guest's clock | {} |\n\
          | shared memory | {} |\n| commit | {} |\n| rounds | {} of {} ms a measurement, {} repeated |\n\n\
-         ## Results\n\n{pictures}{tables}{absent}{}\n\n{}\n## What holds it back on this machine\n\n{}",
+         ## Results\n\n{pictures}{tables}{absent}{}\n\n{}\n## What the limits are\n\n{}",
         system.processor,
         system.used[0],
         system.used[1],
@@ -109,7 +109,7 @@ fn page(report: &Report, pictures: &str) -> String {
         measured.repeated,
         note(),
         judged(targets(report)),
-        why(report).iter().map(|line| format!("- {line}\n")).collect::<String>(),
+        sentences(why(report)),
     )
 }
 
