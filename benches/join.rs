@@ -11,7 +11,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ivring_benches::joining::Joining;
 use ivring_benches::near::{measure, probe};
-use ivring_benches::succession::Succession;
+use ivring_benches::succession::{Succession, Until};
 
 /// The same region however many guests there are.
 const SIZE: u64 = 64 << 20;
@@ -20,7 +20,7 @@ const CHANNELS: u64 = 255;
 fn one_guest(criterion: &mut Criterion) {
     let joining = RefCell::new(Joining::new());
     let mut group = criterion.benchmark_group("join/first_message");
-    group.sample_size(20);
+    group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     group.bench_function("in_turns", |bencher| {
         bencher.iter_custom(|joins| joining.borrow_mut().in_turns(joins));
     });
@@ -38,12 +38,18 @@ fn one_guest(criterion: &mut Criterion) {
 
 fn host_takes_over(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("join/host_takes_over");
-    group.sample_size(10).warm_up_time(Duration::from_secs(1));
+    // Short, as each time that counts has a longer one around it that does not.
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(50))
+        .measurement_time(Duration::from_millis(500));
     for guests in [1, 64, CHANNELS] {
         let mut succession = Succession::new(SIZE, CHANNELS, guests.into());
-        group.bench_function(BenchmarkId::from_parameter(guests), |bencher| {
-            bencher.iter_custom(|times| succession.take_over(times));
-        });
+        for (name, until) in [("answered", Until::Answered), ("noticed", Until::Noticed)] {
+            group.bench_function(BenchmarkId::new(name, guests), |bencher| {
+                bencher.iter_custom(|times| succession.take_over(times, until));
+            });
+        }
     }
     group.finish();
 }

@@ -9,6 +9,7 @@ use ivring_guest::{Event, Guest, Waiting};
 use ivring_host::{Event as HostEvent, Host};
 
 use crate::linked::{EndsWith, LIMIT, TOPIC, guest_options, host_options, identity};
+use crate::moments::moment;
 use crate::near::pin;
 use crate::scratch_region::ScratchRegion;
 
@@ -39,7 +40,7 @@ impl Joining {
     }
 
     /// The time of so many joins, one after the other, host and guest polled in turns on one processor. The host has seen
-    /// that the last guest left before the next one comes.
+    /// that the last guest left before the next one comes, which it does at any moment between two of the host's looks.
     ///
     /// # Panics
     ///
@@ -100,8 +101,9 @@ impl Joining {
                 all += arrived - start;
                 assert_eq!(its_channel, channel, "it had another channel before");
                 guest = next;
+                stay(&mut guest, number, &mut host_says);
             }
-            leave(guest, &mut host_says);
+            leave(guest, joins, &mut host_says);
             all
         })
     }
@@ -132,7 +134,7 @@ fn joins_one_by_one(region: &ScratchRegion, joins: u64, host_says: &mut HostSays
         let start = Instant::now();
         let (guest, _, arrived) = join(region, number, host_says);
         all += arrived - start;
-        leave(guest, host_says);
+        leave(guest, number, host_says);
     }
     all
 }
@@ -172,17 +174,29 @@ fn join(region: &ScratchRegion, number: u64, host_says: &mut HostSays<'_>) -> (G
     }
 }
 
-/// The guest leaves, and the host notices.
-fn leave(guest: Guest, host_says: &mut HostSays<'_>) {
+/// Nothing happens until the moment of that number.
+fn stay(guest: &mut Guest, number: u64, host_says: &mut HostSays<'_>) {
+    let (start, pause) = (Instant::now(), moment(number));
+    while start.elapsed() < pause {
+        let (told, heard) = (host_says(), guest.poll());
+        assert!(told.is_none() && heard.is_none(), "nothing happens: {told:?}, {heard:?}");
+    }
+}
+
+/// The guest leaves, the host notices, and there is nobody until the moment of that number.
+fn leave(guest: Guest, number: u64, host_says: &mut HostSays<'_>) {
     let who = identity(&guest);
     drop(guest);
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        assert!(Instant::now() < deadline, "the host does not notice that the guest left");
+    let mut since = Instant::now();
+    let (mut noticed, mut limit) = (false, LIMIT);
+    while since.elapsed() < limit {
         match host_says() {
-            Some((_, HostEvent::Detached { guest, .. })) if guest == who => return,
+            Some((_, HostEvent::Detached { guest, .. })) if guest == who && !noticed => {
+                (noticed, since, limit) = (true, Instant::now(), moment(number));
+            }
             Some((_, event)) => panic!("the guest only left: {event:?}"),
             None => {}
         }
     }
+    assert!(noticed, "the host does not notice that the guest left");
 }

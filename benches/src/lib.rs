@@ -7,6 +7,7 @@
 //! | [`linked`] | the same over the link, from a region's host to its guests and back |
 //! | [`joining`] | guests that join a host, leave and join again |
 //! | [`succession`] | a host that takes another one's place |
+//! | `moments` | when measurements of the two begin |
 //! | `scratch_region` | a region's file that is gone with the process, however that ends |
 //! | [`near`] | measurements of two threads on processors that are near each other |
 //! | `compare` | [`compare()`]: the whole comparison, from options to report |
@@ -41,6 +42,7 @@ pub mod joining;
 pub mod linked;
 mod measurement;
 mod messages;
+mod moments;
 pub mod near;
 mod other_work;
 mod page;

@@ -6,7 +6,17 @@ use ivring_guest::{Event, Guest};
 use ivring_host::{Event as HostEvent, Host, Options, Phase};
 
 use crate::linked::{LIMIT, Linked, TOPIC, host_options, identity};
+use crate::moments::moment;
 use crate::scratch_region::ScratchRegion;
+
+/// When a host has taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Each guest's message, which was sent while there was no host, is answered: messages flow.
+    Answered,
+    /// Each guest knows that the host is another: also what needs that goes on, such as messages in fragments.
+    Noticed,
+}
 
 /// Guests, and hosts one after the other. The region ends with it.
 #[derive(Debug)]
@@ -43,19 +53,27 @@ impl Succession {
     }
 
     /// The time that so many hosts take in all to take over from one that ended without a word, each from
-    /// [`Host::open`] on. Every guest has sent a message meanwhile. A host has taken over when each of them was answered and
-    /// each guest knows that the host is another. All are polled in turns on one thread.
+    /// [`Host::open`] on. Every guest has sent a message meanwhile. All are polled in turns on one thread.
     ///
     /// # Panics
     ///
     /// When a guest loses its channel, or a message is lost or repeated.
-    pub fn take_over(&mut self, times: u64) -> Duration {
-        (0..times).map(|_| self.take_over_once()).sum()
+    pub fn take_over(&mut self, times: u64, until: Until) -> Duration {
+        let took = |_| {
+            let [answered, noticed] = self.take_over_once();
+            match until {
+                Until::Answered => answered,
+                Until::Noticed => noticed.max(answered),
+            }
+        };
+        (0..times).map(took).sum()
     }
 
-    fn take_over_once(&mut self) -> Duration {
-        drop(self.host.take());
+    /// The time until each guest is answered, and until each has noticed.
+    fn take_over_once(&mut self) -> [Duration; 2] {
         self.rounds += 1;
+        self.stay();
+        drop(self.host.take());
         let number = self.rounds.to_le_bytes();
         for guest in &mut self.guests {
             guest.send(TOPIC, &number).expect("there is room for one");
@@ -64,7 +82,8 @@ impl Succession {
         let mut host = Host::open(self.options.clone()).expect("the one before has ended");
         let all = self.guests.len();
         let (mut heard, mut answered, mut noticed) = (0, 0, 0);
-        while heard < all || answered < all || noticed < all {
+        let mut times = [None, None];
+        while times.contains(&None) {
             assert!(
                 start.elapsed() < LIMIT,
                 "of {all} guests {heard} were heard, {answered} answered, and {noticed} noticed the host"
@@ -89,11 +108,29 @@ impl Succession {
                     }
                 }
             }
+            for (time, done) in times.iter_mut().zip([answered, noticed]) {
+                if done == all {
+                    time.get_or_insert_with(|| start.elapsed());
+                }
+            }
         }
-        let time = start.elapsed();
+        assert_eq!((heard, answered, noticed), (all, all, all));
         self.check(&host);
         self.host = Some(host);
-        time
+        times.map(|time| time.expect("the loop ends with both"))
+    }
+
+    /// Nothing happens until another moment than the last time.
+    fn stay(&mut self) {
+        let (start, pause) = (Instant::now(), moment(self.rounds));
+        while start.elapsed() < pause {
+            let told = self.host.as_mut().and_then(Host::poll);
+            assert!(told.is_none(), "{told:?}");
+            for guest in &mut self.guests {
+                let told = guest.poll();
+                assert!(told.is_none(), "{told:?}");
+            }
+        }
     }
 
     /// Everybody has the channel from before, on both sides.
