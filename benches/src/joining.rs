@@ -9,7 +9,7 @@ use ivring_guest::{Event, Guest, Waiting};
 use ivring_host::{Event as HostEvent, Host};
 
 use crate::linked::{EndsWith, LIMIT, TOPIC, guest_options, host_options, identity};
-use crate::moments::moment;
+use crate::moments::Moments;
 use crate::near::pin;
 use crate::scratch_region::ScratchRegion;
 
@@ -23,6 +23,7 @@ const GUEST: u128 = 1;
 #[derive(Debug)]
 pub struct Joining {
     host: Host,
+    moments: Moments,
     region: ScratchRegion,
 }
 
@@ -36,7 +37,7 @@ impl Joining {
     pub fn new() -> Self {
         let region = ScratchRegion::new();
         let host = Host::open(host_options(region.path(), 8 << 20, 15)).expect("a region");
-        Joining { host, region }
+        Joining { host, moments: Moments::default(), region }
     }
 
     /// The time of so many joins, one after the other, host and guest polled in turns on one processor. The host has seen
@@ -46,10 +47,10 @@ impl Joining {
     ///
     /// When a guest does not get its channel, or its message does not arrive.
     pub fn in_turns(&mut self, joins: u64) -> Duration {
-        let Joining { host, region } = self;
+        let Joining { host, moments, region } = self;
         on_one_processor(|| {
             let mut host_says = || host.poll().map(|event| (Instant::now(), event));
-            joins_one_by_one(region, joins, &mut host_says)
+            joins_one_by_one(region, joins, moments, &mut host_says)
         })
     }
 
@@ -59,7 +60,7 @@ impl Joining {
     ///
     /// As [`in_turns`](Self::in_turns).
     pub fn on_two_processors(&mut self, joins: u64) -> Duration {
-        let Joining { host, region } = self;
+        let Joining { host, moments, region } = self;
         let done = AtomicBool::new(false);
         let (tell, told) = mpsc::channel();
         thread::scope(|scope| {
@@ -67,7 +68,7 @@ impl Joining {
             let joining = scope.spawn(move || {
                 pin(false);
                 let _ends = ends;
-                joins_one_by_one(region, joins, &mut || told.try_recv().ok())
+                joins_one_by_one(region, joins, moments, &mut || told.try_recv().ok())
             });
             scope.spawn(|| {
                 pin(true);
@@ -89,7 +90,7 @@ impl Joining {
     ///
     /// As [`in_turns`](Self::in_turns).
     pub fn again(&mut self, joins: u64) -> Duration {
-        let Joining { host, region } = self;
+        let Joining { host, moments, region } = self;
         on_one_processor(|| {
             let mut host_says = || host.poll().map(|event| (Instant::now(), event));
             let (mut guest, channel, _) = join(region, u64::MAX, &mut host_says);
@@ -101,9 +102,9 @@ impl Joining {
                 all += arrived - start;
                 assert_eq!(its_channel, channel, "it had another channel before");
                 guest = next;
-                stay(&mut guest, number, &mut host_says);
+                stay(&mut guest, moments.next(), &mut host_says);
             }
-            leave(guest, joins, &mut host_says);
+            leave(guest, moments.next(), &mut host_says);
             all
         })
     }
@@ -128,13 +129,18 @@ fn on_one_processor(measure: impl FnOnce() -> Duration + Send) -> Duration {
     })
 }
 
-fn joins_one_by_one(region: &ScratchRegion, joins: u64, host_says: &mut HostSays<'_>) -> Duration {
+fn joins_one_by_one(
+    region: &ScratchRegion,
+    joins: u64,
+    moments: &mut Moments,
+    host_says: &mut HostSays<'_>,
+) -> Duration {
     let mut all = Duration::ZERO;
     for number in 0..joins {
         let start = Instant::now();
         let (guest, _, arrived) = join(region, number, host_says);
         all += arrived - start;
-        leave(guest, number, host_says);
+        leave(guest, moments.next(), host_says);
     }
     all
 }
@@ -174,17 +180,17 @@ fn join(region: &ScratchRegion, number: u64, host_says: &mut HostSays<'_>) -> (G
     }
 }
 
-/// Nothing happens until the moment of that number.
-fn stay(guest: &mut Guest, number: u64, host_says: &mut HostSays<'_>) {
-    let (start, pause) = (Instant::now(), moment(number));
+/// Nothing happens for so long.
+fn stay(guest: &mut Guest, pause: Duration, host_says: &mut HostSays<'_>) {
+    let start = Instant::now();
     while start.elapsed() < pause {
         let (told, heard) = (host_says(), guest.poll());
         assert!(told.is_none() && heard.is_none(), "nothing happens: {told:?}, {heard:?}");
     }
 }
 
-/// The guest leaves, the host notices, and there is nobody until the moment of that number.
-fn leave(guest: Guest, number: u64, host_says: &mut HostSays<'_>) {
+/// The guest leaves, the host notices, and then there is nobody for so long.
+fn leave(guest: Guest, pause: Duration, host_says: &mut HostSays<'_>) {
     let who = identity(&guest);
     drop(guest);
     let mut since = Instant::now();
@@ -192,7 +198,7 @@ fn leave(guest: Guest, number: u64, host_says: &mut HostSays<'_>) {
     while since.elapsed() < limit {
         match host_says() {
             Some((_, HostEvent::Detached { guest, .. })) if guest == who && !noticed => {
-                (noticed, since, limit) = (true, Instant::now(), moment(number));
+                (noticed, since, limit) = (true, Instant::now(), pause);
             }
             Some((_, event)) => panic!("the guest only left: {event:?}"),
             None => {}

@@ -10,9 +10,16 @@ const SPAN: f64 = 0.010;
 /// Multiples of it fill the span evenly, however many there are.
 const GOLDEN: f64 = 0.618_033_988_749_895;
 
-/// How long to wait before the measurement of that number.
-pub(crate) fn moment(number: u64) -> Duration {
-    // Only the fraction matters, and a small number is exact.
-    let number = u32::try_from(number % 1_000_000).unwrap_or(0);
-    Duration::from_secs_f64((f64::from(number) * GOLDEN).fract() * SPAN)
+/// How long to wait before each measurement. One that goes on from one call to the next, as a call may measure but once.
+#[derive(Debug, Default)]
+pub(crate) struct Moments {
+    number: u32,
+}
+
+impl Moments {
+    /// The next one.
+    pub(crate) fn next(&mut self) -> Duration {
+        self.number = self.number.wrapping_add(1);
+        Duration::from_secs_f64((f64::from(self.number) * GOLDEN).fract() * SPAN)
+    }
 }

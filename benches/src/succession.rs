@@ -6,7 +6,7 @@ use ivring_guest::{Event, Guest};
 use ivring_host::{Event as HostEvent, Host, Options, Phase};
 
 use crate::linked::{LIMIT, Linked, TOPIC, host_options, identity};
-use crate::moments::moment;
+use crate::moments::Moments;
 use crate::scratch_region::ScratchRegion;
 
 /// When a host has taken over.
@@ -29,6 +29,7 @@ pub struct Succession {
     /// The channel of each guest.
     channels: Vec<u64>,
     rounds: u64,
+    moments: Moments,
     _region: ScratchRegion,
 }
 
@@ -48,6 +49,7 @@ impl Succession {
             options: host_options(region.path(), size, channels),
             channels: channels_had,
             rounds: 0,
+            moments: Moments::default(),
             _region: region,
         }
     }
@@ -122,7 +124,7 @@ impl Succession {
 
     /// Nothing happens until another moment than the last time.
     fn stay(&mut self) {
-        let (start, pause) = (Instant::now(), moment(self.rounds));
+        let (start, pause) = (Instant::now(), self.moments.next());
         while start.elapsed() < pause {
             let told = self.host.as_mut().and_then(Host::poll);
             assert!(told.is_none(), "{told:?}");
