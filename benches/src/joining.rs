@@ -96,13 +96,13 @@ impl Joining {
             let (mut guest, channel, _) = join(region, u64::MAX, &mut host_says);
             let mut all = Duration::ZERO;
             for number in 0..joins {
+                stay(&mut guest, moments.next(), &mut host_says);
                 let start = Instant::now();
                 drop(guest);
                 let (next, its_channel, arrived) = join(region, number, &mut host_says);
                 all += arrived - start;
                 assert_eq!(its_channel, channel, "it had another channel before");
                 guest = next;
-                stay(&mut guest, moments.next(), &mut host_says);
             }
             leave(guest, moments.next(), &mut host_says);
             all
