@@ -5,6 +5,10 @@
 //! | --- | --- |
 //! | `threads` | [`one_way`]: messages from one thread to another over a ring on the heap |
 //! | [`linked`] | the same over the link, from a region's host to its guests and back |
+//! | [`joining`] | guests that join a host, leave and join again |
+//! | [`succession`] | a host that takes another one's place |
+//! | `moments` | when measurements of the two begin |
+//! | `scratch_region` | a region's file that is gone with the process, however that ends |
 //! | [`near`] | measurements of two threads on processors that are near each other |
 //! | `compare` | [`compare()`]: the whole comparison, from options to report |
 //! | `schedule` | which measurement comes when |
@@ -34,9 +38,11 @@ mod cord;
 mod course;
 mod failure;
 mod held_up;
+pub mod joining;
 pub mod linked;
 mod measurement;
 mod messages;
+mod moments;
 pub mod near;
 mod other_work;
 mod page;
@@ -50,7 +56,9 @@ mod region;
 mod report;
 mod round_trip;
 mod schedule;
+mod scratch_region;
 mod statistics;
+pub mod succession;
 mod system;
 mod table;
 mod targets;

@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::Backoff;
 use ivring_guest::{Guest, GuestSendError, SendError};
 use ivring_host::{Arrival, GuestInfo, Host, HostSendError, Identity, Phase, Port, Uuid};
-use tempfile::TempDir;
 
 use crate::messages::{Arrived, Inbox, Pool};
 use crate::near::pin;
+use crate::scratch_region::ScratchRegion;
 
 /// Records that a receiver takes at once.
 const TURN: usize = 256;
 /// The topic of all messages here.
-const TOPIC: &str = "t";
+pub(crate) const TOPIC: &str = "t";
 /// Without a message for this long, the other side has ended.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 /// As long, counted where a look at the clock would be measured.
 const MOST_ROUNDS: u64 = 1 << 30;
 /// Longer than any measurement: guests that nobody polls meanwhile are not missed.
@@ -33,7 +33,7 @@ pub struct Linked {
     pub host: Host,
     /// The guests.
     pub guests: Vec<Guest>,
-    _folder: TempDir,
+    pub(crate) region: ScratchRegion,
 }
 
 impl Linked {
@@ -44,13 +44,10 @@ impl Linked {
     /// When there is no room for it in /dev/shm, or the guests do not attach.
     #[must_use]
     pub fn new(size: u64, channels: u64, guests: u128) -> Self {
-        let folder =
-            tempfile::Builder::new().prefix("ivring-bench-").tempdir_in("/dev/shm").expect("a folder");
-        let path = folder.path().join("region");
-        let mut options = ivring_host::Options::new(path.to_str().expect("the path is plain"));
-        (options.size, options.channels, options.stale_after) = (Some(size), Some(channels), NEVER);
-        let mut host = Host::open(options).expect("a region");
-        let open = |number| Guest::open(guest_options(&path, number)).expect("the region is there");
+        let region = ScratchRegion::new();
+        let path = region.path();
+        let mut host = Host::open(host_options(path, size, channels)).expect("a region");
+        let open = |number| Guest::open(guest_options(path, number)).expect("the region is there");
         let mut guests: Vec<_> = (1..=guests).map(open).collect();
         let deadline = Instant::now() + Duration::from_secs(60);
         let all = guests.len();
@@ -62,7 +59,7 @@ impl Linked {
                 while guest.poll().is_some() {}
             }
         }
-        let mut linked = Linked { host, guests, _folder: folder };
+        let mut linked = Linked { host, guests, region };
         linked.breathe();
         linked
     }
@@ -246,7 +243,18 @@ impl Linked {
     }
 }
 
-fn guest_options(region: &Path, number: u128) -> ivring_guest::Options {
+/// How a host opens the region that is there, or makes it.
+pub(crate) fn host_options(region: &Path, size: u64, channels: u64) -> ivring_host::Options {
+    ivring_host::Options {
+        size: Some(size),
+        channels: Some(channels),
+        stale_after: NEVER,
+        ..ivring_host::Options::new(region.to_str().expect("the path is plain"))
+    }
+}
+
+/// How the guest of that number joins.
+pub(crate) fn guest_options(region: &Path, number: u128) -> ivring_guest::Options {
     ivring_guest::Options {
         region: Some(PathBuf::from(region)),
         id: Some(Uuid::from_u128(number)),
@@ -256,7 +264,7 @@ fn guest_options(region: &Path, number: u128) -> ivring_guest::Options {
     }
 }
 
-fn identity(guest: &Guest) -> Identity {
+pub(crate) fn identity(guest: &Guest) -> Identity {
     Identity { uuid: guest.machine().uuid, port: Port::agent() }
 }
 
@@ -272,7 +280,7 @@ fn copy(arrival: &Arrival<'_>, into: &mut [u8]) -> bool {
 }
 
 /// Tells another thread that this one has ended, however it did.
-struct EndsWith<'a>(&'a AtomicBool);
+pub(crate) struct EndsWith<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for EndsWith<'_> {
     fn drop(&mut self) {

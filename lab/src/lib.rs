@@ -53,6 +53,7 @@ pub use demo::{Demo, demo};
 pub use error::Error;
 pub use flood::{Flood, flood};
 pub use guest::{BOOT_LIMIT, Booting, Guest};
+pub use keeper::Keeper;
 pub use lab::{Lab, Plan};
 pub use libvirt::{Embedded, Image, PASSWORD, PrivateLibvirtd, StockHost};
 pub use modules::load_virtio;
