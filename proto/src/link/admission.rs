@@ -66,8 +66,10 @@ impl FrontDesk {
                     if let Some(at) = geometry.answer(cell) {
                         clear_answer(memory, at, request.nonce);
                     }
-                    if let Some(end) = ends.get_mut(index).filter(|end| !end.is_changing_hands()) {
-                        end.offer(now, &request);
+                    match ends.get_mut(index) {
+                        Some(end) if end.is_changing_hands() => self.cells.look_again(cell),
+                        Some(end) => end.offer(now, &request),
+                        None => {}
                     }
                 }
             }

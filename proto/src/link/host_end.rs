@@ -208,7 +208,7 @@ impl<M: Memory + Clone> HostEnd<M> {
     }
 
     /// True while an offer or an ending waits for the old session's messages to be received; requests that come
-    /// meanwhile are taken up when they are repeated.
+    /// meanwhile wait too.
     pub fn is_changing_hands(&self) -> bool {
         self.drain.is_some()
     }

@@ -92,6 +92,14 @@ impl ScannedCells {
         ScannedCells { known }
     }
 
+    /// Takes the request in a cell for new at the next look: nothing could be decided about it yet.
+    pub fn look_again(&mut self, cell: u64) {
+        // No request has the attempt 0.
+        if let Some(known) = usize::try_from(cell).ok().and_then(|cell| self.known.get_mut(cell)) {
+            *known = 0;
+        }
+    }
+
     /// The next new request at or after cell `from`, with its cell's number. A full scan is at most 16 cells.
     pub fn next<M: Memory>(
         &mut self,

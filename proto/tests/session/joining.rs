@@ -84,6 +84,25 @@ fn one_guest_more_than_channels_is_refused_and_gets_in_when_one_leaves() {
     assert!(c.end.is_attached(), "{:?}", c.events);
 }
 
+/// The old session is still being received when the new request is found; a guest repeats a request after 200 ms at best.
+#[test]
+fn a_guest_that_leaves_and_joins_at_once_does_not_wait_for_its_next_attempt() {
+    let mut world = World::new(1);
+    world.start_host();
+    let mut before = world.guest(1, 11);
+    world.settle(&mut [&mut before]);
+    world.busy = true;
+    before.end.send(Topic::new("t").unwrap(), b"last").unwrap();
+    before.end.bye();
+    let mut after = world.guest(1, 11);
+    world.run(Duration::from_millis(20), &mut [&mut after]);
+    assert!(!after.end.is_attached());
+    world.busy = false;
+    world.run(Duration::from_millis(20), &mut [&mut after]);
+    assert!(after.end.is_attached(), "{:?}", after.events);
+    assert_eq!(world.host().received, [(0, "last".to_owned(), false)]);
+}
+
 #[test]
 fn nothing_is_sent_without_a_session() {
     let mut world = World::new(1);

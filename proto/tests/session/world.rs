@@ -41,6 +41,8 @@ pub struct World {
     pub host: Option<Host>,
     /// What every channel's host remembers at its next start.
     pub remembered: Option<Binding>,
+    /// The host's program is busy: it takes nothing out of its rings.
+    pub busy: bool,
 }
 
 impl World {
@@ -57,6 +59,7 @@ impl World {
             buffer: vec![0; 1 << 20],
             host: None,
             remembered: None,
+            busy: false,
         }
     }
 
@@ -132,7 +135,9 @@ impl World {
                 }
                 host.events.push((index, event));
             }
-            while let Ok(Some(received)) = end.receive(&mut self.buffer) {
+            while !self.busy
+                && let Ok(Some(received)) = end.receive(&mut self.buffer)
+            {
                 if received.kind == Kind::Message {
                     let text = String::from_utf8(received.payload.to_vec()).unwrap();
                     host.received.push((index, text, received.redelivered));
