@@ -204,7 +204,11 @@ impl Agent {
         // It fails with EINTR, or for want of memory: then the next turn looks at everything.
         let ready = ppoll(&mut fds, Some(TimeSpec::from_duration(span)), None);
         drop(fds);
-        self.client_waits = ready != Ok(0);
+        self.client_waits = ready != Ok(0) || self.server.as_ref().is_some_and(Server::has_more_than_fds);
+        if !self.client_waits {
+            // This was a look at the clients: the next turn need not ask the system again.
+            self.next_clients = Instant::now() + CLIENTS;
+        }
     }
 }
 
