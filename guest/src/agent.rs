@@ -53,6 +53,8 @@ const ANSWER: Duration = Duration::from_secs(3);
 const EVENTS_A_TURN: usize = 64;
 /// A busy loop looks at the control socket this often.
 const CLIENTS: Duration = Duration::from_millis(1);
+/// Descriptors that a sleep has room for without growing: of signals, of the control socket and of some clients.
+const FEW_FDS: usize = 8;
 /// Mode of the control socket's file.
 const SOCKET_MODE: u32 = 0o660;
 
@@ -144,9 +146,9 @@ impl Agent {
             if self.turn(now)? {
                 self.ladder.reset();
             } else if self.guest.is_none() {
-                self.sleep(self.next_try.saturating_duration_since(now));
+                self.sleep(now, self.next_try.saturating_duration_since(now));
             } else if let Step::Sleep(span) = self.ladder.idle() {
-                self.sleep(span);
+                self.sleep(now, span);
             }
         }
         tracing::info!("ended by a signal");
@@ -191,9 +193,11 @@ impl Agent {
         Ok(busy)
     }
 
-    /// Sleeps until something comes, at most for `span`.
-    fn sleep(&mut self, span: Duration) {
-        let mut fds = vec![self.signals.poll_fd()];
+    /// Sleeps until something comes, at most for `span`. This is all that an idle agent does again and again, so it makes
+    /// one system call and reads no clock: the turn began at `now`.
+    fn sleep(&mut self, now: Instant, span: Duration) {
+        let mut fds = Vec::with_capacity(FEW_FDS);
+        fds.push(self.signals.poll_fd());
         if let Some(server) = &self.server {
             if server.has_requests() {
                 self.client_waits = true;
@@ -204,7 +208,11 @@ impl Agent {
         // It fails with EINTR, or for want of memory: then the next turn looks at everything.
         let ready = ppoll(&mut fds, Some(TimeSpec::from_duration(span)), None);
         drop(fds);
-        self.client_waits = ready != Ok(0);
+        self.client_waits = ready != Ok(0) || self.server.as_ref().is_some_and(Server::has_more_than_fds);
+        if !self.client_waits {
+            // This was a look at the clients: the next turn need not ask the system again.
+            self.next_clients = now + span + CLIENTS;
+        }
     }
 }
 

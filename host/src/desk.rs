@@ -159,15 +159,21 @@ impl Desk {
     ///
     /// When the system cannot wait.
     pub(crate) fn sleep(&mut self, span: Duration, other: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        // Whatever wakes us is looked at then, however short ago the last look was.
-        self.clients.due_at(Instant::now());
         if self.server.has_requests() {
+            self.clients.due_at(Instant::now());
             return Ok(());
         }
         let mut fds: Vec<PollFd<'_>> =
             other.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).into_iter().collect();
         self.server.poll_fds(&mut fds);
-        match ppoll(&mut fds, Some(TimeSpec::from_duration(span)), None) {
+        let ready = ppoll(&mut fds, Some(TimeSpec::from_duration(span)), None);
+        drop(fds);
+        let now = Instant::now();
+        // Whatever wakes us is looked at then, however short ago the last look was. A sleep that ends by itself was a look,
+        // and the next turn need not ask the system again.
+        let silent = ready == Ok(0) && !self.server.has_more_than_fds();
+        self.clients.due_at(if silent { now + CLIENTS } else { now });
+        match ready {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno.into()),
         }

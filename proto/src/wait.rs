@@ -14,8 +14,8 @@ use crossbeam_utils::Backoff;
 pub enum Profile {
     /// Spins for milliseconds and then never sleeps longer than 50 microseconds: for a processor of its own.
     Latency,
-    /// Spins for about as long as a sleep costs, then sleeps up to 4 milliseconds. At that rate even a virtual machine,
-    /// where a wake-up takes some 20 microseconds of the processor, is idle to 99 %.
+    /// Spins for about as long as a sleep costs, then sleeps up to 4 milliseconds. At that rate a machine is
+    /// idle to 99 % where a wake-up takes up to 40 microseconds of the processor; with an emulated processor it takes more.
     #[default]
     Balanced,
     /// Hardly spins, then sleeps up to 20 milliseconds: for machines with more guests than processors.

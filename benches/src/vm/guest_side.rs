@@ -6,6 +6,7 @@ use std::{
     net::TcpStream,
     os::fd::AsRawFd,
     path::PathBuf,
+    thread,
     time::Duration,
 };
 
@@ -41,6 +42,9 @@ pub fn serve(orders: &str) -> Result<(), Failure> {
     let figure = match task {
         Task::Measure(orders) => serde_json::to_string(&take_part(&orders)?),
         Task::Oversleep { us } => serde_json::to_string(&oversleep(Duration::from_micros(us))),
+        Task::Sleep { us } => loop {
+            thread::sleep(Duration::from_micros(us));
+        },
     };
     let text = figure.map_err(|error| Failure::Io("the guest's figure", error.into()))?;
     writeln!(io::stdout(), "{text}").map_err(Failure::io("the guest's figure"))

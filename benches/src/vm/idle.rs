@@ -53,6 +53,10 @@ pub struct Idle {
     pub agent_percent: f64,
     /// How often the agent came to that processor in a second.
     pub agent_turns: f64,
+    /// The same of a program in the guest that does nothing but sleep for that cap: no agent can take less.
+    pub sleeper_percent: f64,
+    /// How often that program came to the processor in a second.
+    pub sleeper_turns: f64,
     /// Processor time of the daemon, in percent of a processor.
     pub daemon_percent: f64,
     /// First messages after a silence: time until the guest's answer was back, in microseconds, the shortest first.
@@ -88,7 +92,8 @@ pub(crate) fn profiles(
         let daemon = Daemon::start(&lab, command)?;
         // Not where the guest's processor is: a daemon that spins there would keep the answer back for which it waits.
         pin(daemon.process.id(), processor)?;
-        let agent = Agent::start(&mut guest, profile)?;
+        let command = format!("ivring-agent run --profile {profile}");
+        let agent = Program::start(&mut guest, &command, profile.name())?;
         daemon.ping_when_attached(&uuid)?;
         thread::sleep(SILENCE);
         let before = (Counted::of(&daemon.process, begun)?, agent.counted(&mut guest)?);
@@ -100,16 +105,19 @@ pub(crate) fn profiles(
             first_us.push(daemon.ping(&uuid)?.as_secs_f64() * 1e6);
         }
         first_us.sort_unstable_by(f64::total_cmp);
+        agent.end(&mut guest)?;
+        let sleeper = sleeper_in(&mut guest, profile)?;
         all.push(Idle {
             profile: profile.name().to_owned(),
             cap_us: u64::try_from(profile.cap().as_micros()).unwrap_or(u64::MAX),
             agent_percent: after.1.percent_since(before.1),
             agent_turns: after.1.turns_since(before.1),
+            sleeper_percent: sleeper[0],
+            sleeper_turns: sleeper[1],
             daemon_percent: after.0.percent_since(before.0),
             first_us,
             oversleep_us: oversleep_in(&mut guest, profile.cap())?,
         });
-        agent.end(&mut guest)?;
     }
     Ok(all)
 }
@@ -175,6 +183,20 @@ fn oversleep_in(guest: &mut ivring_lab::Guest, length: Duration) -> Result<[f64;
     serde_json::from_str(&said).map_err(|error| failed("sleeps in the guest", &error))
 }
 
+/// What it costs in the guest only to sleep for the profile's cap, again and again: percent of its processor, and how often
+/// in a second.
+fn sleeper_in(guest: &mut ivring_lab::Guest, profile: Profile) -> Result<[f64; 2], Failure> {
+    let us = u64::try_from(profile.cap().as_micros()).unwrap_or(u64::MAX);
+    let task = serde_json::to_string(&Task::Sleep { us }).map_err(|error| failed("its orders", &error))?;
+    let program = Program::start(guest, &format!("ivring-compare-guest '{task}'"), "sleeper")?;
+    thread::sleep(SILENCE);
+    let before = program.counted(guest)?;
+    thread::sleep(COUNTED);
+    let after = program.counted(guest)?;
+    program.end(guest)?;
+    Ok([after.percent_since(before), after.turns_since(before)])
+}
+
 /// Lets all of them do what their sessions need.
 fn breathe(guests: &mut [Guest]) {
     for guest in guests {
@@ -211,12 +233,12 @@ impl Counted {
     }
 }
 
-/// An agent that runs in the guest.
-struct Agent(String);
+/// A program that runs in the guest.
+struct Program(String);
 
-impl Agent {
-    fn start(guest: &mut ivring_lab::Guest, profile: Profile) -> Result<Self, Failure> {
-        let script = format!("ivring-agent run --profile {profile} >/run/{profile}.log 2>&1 &\necho $!");
+impl Program {
+    fn start(guest: &mut ivring_lab::Guest, command: &str, log: &str) -> Result<Self, Failure> {
+        let script = format!("{command} >/run/{log}.log 2>&1 &\necho $!");
         Ok(Self(run(guest, &script)?.trim().to_owned()))
     }
 

@@ -16,6 +16,11 @@ pub(crate) enum Task {
         /// Its length in microseconds.
         us: u64,
     },
+    /// Do nothing but sleep again and again, until ended by a signal.
+    Sleep {
+        /// How long each time, in microseconds.
+        us: u64,
+    },
 }
 
 /// One measurement, and how the guest reaches the host.

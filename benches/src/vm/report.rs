@@ -105,6 +105,8 @@ pub(crate) mod tests {
                 cap_us: 4000,
                 agent_percent: 0.5,
                 agent_turns: 250.0,
+                sleeper_percent: 0.3,
+                sleeper_turns: 200.0,
                 daemon_percent: 0.6,
                 first_us: vec![1000.0, 2000.0, 5000.0],
                 oversleep_us: [60.0, 90.0],

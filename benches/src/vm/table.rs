@@ -75,11 +75,13 @@ fn of_lengths(
 }
 
 fn idle(profiles: &[Idle]) -> Table {
-    let columns = ["agent %", "turns/s", "daemon %", "first us", "longest us", "stated us", "late us"];
+    let columns =
+        ["agent %", "turns/s", "sleep %", "daemon %", "first us", "longest us", "stated us", "late us"];
     let rows = profiles.iter().map(|idle| {
         let cells = [
             format!("{:.2}", idle.agent_percent),
             format!("{:.0}", idle.agent_turns),
+            format!("{:.2}", idle.sleeper_percent),
             format!("{:.2}", idle.daemon_percent),
             format!("{:.0}", median(&mut idle.first_us.clone()).unwrap_or(f64::NAN)),
             format!("{:.0}", idle.first_us.last().copied().unwrap_or(f64::NAN)),

@@ -51,10 +51,13 @@ fn own_parts(report: &Report, length: usize) -> Option<String> {
 fn turns(report: &Report) -> impl Iterator<Item = String> {
     report.idle.iter().filter(|idle| idle.agent_turns > 0.0).map(|idle| {
         format!(
-            "Profile {}: the agent wakes {:.0} times a second, and each time takes the guest {:.0} us of its processor.",
+            "Profile {}: the agent wakes {:.0} times a second, and each time takes the guest {:.0} us of its processor. A program \
+             that only sleeps so long again and again takes {:.0} us each time, {:.2} % of the processor.",
             idle.profile,
             idle.agent_turns,
-            idle.agent_percent * 1e4 / idle.agent_turns
+            idle.agent_percent * 1e4 / idle.agent_turns,
+            idle.sleeper_percent * 1e4 / idle.sleeper_turns,
+            idle.sleeper_percent
         )
     })
 }
@@ -80,10 +83,10 @@ mod tests {
         let said = why(&report(&[]));
         assert_eq!(said.len(), 2, "{said:?}");
         // Half a percent of a second in 250 turns.
-        assert!(
-            said[0]
-                .ends_with("wakes 250 times a second, and each time takes the guest 20 us of its processor.")
-        );
+        assert!(said[0].contains(
+            "wakes 250 times a second, and each time takes the guest 20 us of its processor. A program"
+        ));
+        assert!(said[0].ends_with("takes 15 us each time, 0.30 % of the processor."), "{said:?}");
         let way = |clock| Way { test: Test::RoundTrip { length: 64 }, clock };
         let mut whole = report(&[
             (Transport::Ring, way(End::Host), 0, 700.0),

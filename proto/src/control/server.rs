@@ -138,6 +138,12 @@ impl Server {
         );
     }
 
+    /// Whether the next poll may have something to do although a wait on [`Server::poll_fds`] has just found nothing: a
+    /// client waits for room, or accepting failed and is to be tried again. When not, that poll can be left out.
+    pub fn has_more_than_fds(&self) -> bool {
+        self.deaf || self.intake.is_short()
+    }
+
     /// Whether requests are here that the last poll left for the next, so that the owner must not sleep.
     pub fn has_requests(&self) -> bool {
         self.connections.iter().any(Connection::has_request)

@@ -94,6 +94,14 @@ pub fn read_entry<M: Memory>(memory: &M, at: u64) -> Entry {
     }
 }
 
+/// The session and the state of the entry at `at`: all that its guest looks at again and again.
+pub(super) fn read_standing<M: Memory>(memory: &M, at: u64) -> (u64, ChannelState) {
+    // EDGE session-echo (pairs with write_echo).
+    let nonce = memory.load_acquire(at + word::NONCE);
+    memory.after_ready();
+    (nonce, ChannelState::from_word(memory.load(at + word::STATE)))
+}
+
 /// True while the entry at `at` is the echo of session `nonce`.
 pub(super) fn is_session<M: Memory>(memory: &M, at: u64, nonce: u64) -> bool {
     memory.load_acquire(at + word::NONCE) == nonce
@@ -113,7 +121,7 @@ pub(super) fn write_echo<M: Memory>(memory: &M, at: u64, entry: &Entry) {
     memory.store(at + word::VERSION, u64::from(entry.version.to_bits()));
     memory.store(at + word::FEATURES, entry.features);
     memory.before_publish();
-    // EDGE session-echo (pairs with read_entry).
+    // EDGE session-echo (pairs with read_entry, read_standing).
     memory.store_release(at + word::NONCE, entry.nonce);
     memory.after_publish();
 }

@@ -1,6 +1,6 @@
 //! The guest's part of a session: ask for a channel, confirm it, keep it, notice when it is lost.
 
-use super::entry::{is_session, read_entry};
+use super::entry::{is_session, read_entry, read_standing};
 use super::{
     Answer, ChannelState, CloseReason, Entropy, JoinRequest, Liveness, Pulse, SecondWriter, Uuid, Watch,
     clear_request, is_still_there, read_answer, read_request, write_request,
@@ -369,13 +369,15 @@ impl Attachment {
         if region != 2 || memory.load(superblock_word::GENERATION) != self.generation {
             return Standing::Lost(AttachmentEvent::Reformatted);
         }
-        let entry = read_entry(memory, self.offer.place.entry);
-        let reason = match entry.state {
+        let (nonce, state) = read_standing(memory, self.offer.place.entry);
+        let reason = match state {
             ChannelState::Free => CloseReason::Evicted,
             // The host stores 0 before it writes another echo.
-            _ if entry.nonce == 0 => return Standing::Changing,
-            _ if entry.nonce != self.offer.nonce && entry.uuid == self.uuid => CloseReason::Superseded,
-            _ if entry.nonce != self.offer.nonce => CloseReason::Evicted,
+            _ if nonce == 0 => return Standing::Changing,
+            _ if nonce != self.offer.nonce => match read_entry(memory, self.offer.place.entry).uuid {
+                uuid if uuid == self.uuid => CloseReason::Superseded,
+                _ => CloseReason::Evicted,
+            },
             ChannelState::Closed(reason) => reason,
             ChannelState::Offered | ChannelState::Attached | ChannelState::Unknown(_) => {
                 return Standing::Mine;

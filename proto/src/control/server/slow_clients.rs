@@ -76,10 +76,12 @@ fn one_who_stops_in_the_middle_of_a_frame_makes_room_for_those_who_go_on() {
     for client in &mut stuck {
         assert!(write(client, &mut server, &mut &frame[..1 << 20], now).is_empty());
     }
+    assert!(!server.has_more_than_fds(), "nobody waits for room");
     let mut live = connect(&mut server);
     let mut rest = &frame[..];
     assert!(write(&mut live, &mut server, &mut rest, now).is_empty(), "there is no room for it");
     assert!(!server.has_requests(), "and the owner may sleep");
+    assert!(server.has_more_than_fds(), "but nothing that it sleeps on tells when there is room");
     let mut short = connect(&mut server);
     let status = [&length(24)[..], &length(0), br#"{"id":1,"op": "status" }"#].concat();
     assert_eq!(write(&mut short, &mut server, &mut &status[..], now).len(), 1, "short requests go on");
@@ -95,4 +97,5 @@ fn one_who_stops_in_the_middle_of_a_frame_makes_room_for_those_who_go_on() {
     let incoming = write(&mut live, &mut server, &mut rest, later);
     assert_eq!((incoming.len(), incoming[0].body.len()), (1, MAX_BODY));
     assert_eq!(server.counts().clients, 2);
+    assert!(!server.has_more_than_fds());
 }
