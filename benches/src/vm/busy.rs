@@ -2,6 +2,8 @@
 
 use std::{fs, io, path::PathBuf, time::Duration};
 
+use rustix::io::Errno;
+
 use crate::failure::Failure;
 
 /// What the scheduler has counted of a process, all threads together.
@@ -19,7 +21,12 @@ pub(crate) fn busy(process: u32) -> Result<Busy, Failure> {
     let read = || -> io::Result<Busy> {
         let mut stats = String::new();
         for task in fs::read_dir(tasks)? {
-            stats += &fs::read_to_string(task?.path().join("schedstat"))?;
+            match fs::read_to_string(task?.path().join("schedstat")) {
+                Ok(line) => stats += &line,
+                // A thread that has ended meanwhile; the kernel says either.
+                Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::SRCH)) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(counted(&stats))
     };
