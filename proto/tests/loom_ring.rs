@@ -19,11 +19,11 @@ use loom::{model::Builder, thread};
 const SALT: u64 = 0x55;
 
 fn place(capacity: u64) -> RingPlace {
-    RingPlace { producer: 0, consumer: 16, data: 40, capacity }
+    RingPlace { producer: 0, consumer: 16, data: 88, capacity }
 }
 
 fn memory(capacity: u64, kind: MemoryType) -> ModelMemory {
-    ModelMemory::new(40 + usize::try_from(capacity).unwrap(), kind)
+    ModelMemory::new(88 + usize::try_from(capacity).unwrap(), kind)
 }
 
 fn start(
@@ -87,6 +87,7 @@ impl Case {
                         number += 1;
                     }
                     producer.flush();
+                    producer.prepare();
                 }
             });
             for (number, words) in self.batches.iter().copied().flatten().enumerate() {
