@@ -3,10 +3,10 @@
 //! Memory types as in the ring's models: write-combining means that acquire and release order nothing and the fence
 //! points do.
 
-use super::entry::{is_session, read_entry};
+use super::entry::{is_session, read_entry, read_standing};
 use super::{
-    Answer, Attachment, Channel, ChannelEvent, CloseReason, Identity, JoinRequest, Joiner, Offer, Port,
-    Refusal, Starts, Text, Uuid, read_answer, read_request, write_answer, write_request,
+    Answer, Attachment, Channel, ChannelEvent, ChannelState, CloseReason, Identity, JoinRequest, Joiner,
+    Offer, Port, Refusal, Starts, Text, Uuid, read_answer, read_request, write_answer, write_request,
 };
 use crate::layout::{
     ChannelPlace, Geometry, RegionState, RingPlace, Superblock, SuperblockError, Version, VersionRange,
@@ -159,6 +159,17 @@ fn loom_session_echo() {
             assert_eq!((entry.salt, entry.to_guest_salt, entry.to_host_start), (9, 8, START), "{entry:?}");
             assert_eq!((entry.uuid, entry.boot), (Uuid::from_u128(1), Uuid::from_u128(2)));
         }
+        host.join().expect("the host ends");
+    });
+}
+
+#[test]
+fn loom_session_standing() {
+    model(CHANNEL_SIZE, |memory| {
+        let other = memory.clone();
+        let host = thread::spawn(move || offered(&other));
+        let (nonce, state) = read_standing(&memory, 0);
+        assert!(nonce != NONCE || state == ChannelState::Offered, "{state:?} of the session before");
         host.join().expect("the host ends");
     });
 }
