@@ -10,7 +10,12 @@ use crate::{measurement::Test, page::usual_placement};
 /// A sentence or two for each limit that was measured.
 pub(crate) fn why(report: &Report) -> Vec<String> {
     let parts = [64, 1024].into_iter().filter_map(|length| own_parts(report, length));
-    parts.chain(one_way(report, 1024)).chain(turns(report)).chain(sleeps(report)).collect()
+    parts
+        .chain(one_way(report, 1024))
+        .chain(link(report, 1024))
+        .chain(turns(report))
+        .chain(sleeps(report))
+        .collect()
 }
 
 /// What sets the pace one way.
@@ -25,6 +30,25 @@ fn one_way(report: &Report, length: usize) -> Option<String> {
     Some(format!(
         "A message of {length} bytes to the guest takes {ring:.0} ns, batched. To push one and to take one out, without another \
          side, takes the guest {guest:.0}: about half of that, to take it out, sets the pace."
+    ))
+}
+
+/// What the link adds one way.
+fn link(report: &Report, length: usize) -> Option<String> {
+    let at = usual_placement(&report.measured);
+    let ns = |transport, clock| {
+        let way = Way { test: Test::OneWay { length }, clock };
+        report.measured.cell(transport, way, at).map(|cell| cell.ns)
+    };
+    let [to_host, to_guest] = [End::Host, End::Guest];
+    let (host_ring, host_link) = (ns(Transport::RingBatched, to_host)?, ns(Transport::Link, to_host)?);
+    let (guest_ring, guest_link) = (ns(Transport::RingBatched, to_guest)?, ns(Transport::Link, to_guest)?);
+    Some(format!(
+        "The link's envelope, topic and checks add {:.0} ns to a message of {length} bytes to the host, and {:.0} to one to the guest: \
+         instructions that the guest runs under {}.",
+        host_link - host_ring,
+        guest_link - guest_ring,
+        report.guest.accelerator
     ))
 }
 
