@@ -239,6 +239,9 @@ fn a_second_writer_is_found_before_the_first_record() {
     let memory = memory();
     let mut producer = Producer::start(memory.clone(), place(CAPACITY), SALT, START);
     memory.store(data(START), 77);
+    let stores = memory.stores();
+    producer.prepare();
+    assert_eq!(memory.stores(), stores, "what comes first is not known");
     let fault = Fault::Occupied { position: START, header: 77 };
     assert_eq!(producer.push(2, Class::Control, &[]), Err(PushError::Fault(fault)));
     assert_eq!(memory.load(data(START)), 77, "its record is left alone");

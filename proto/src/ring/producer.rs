@@ -326,7 +326,8 @@ impl<M: Memory> Producer<M> {
         let span = self.last;
         let unused = self.lane.limits.full - self.position.wrapping_sub(self.head);
         let left = self.lane.limits.capacity - self.offset;
-        let idle = self.first_header == 0 && self.closed == self.position && self.fault.is_none();
+        // Before the first record nothing is known of what comes, and what stands at the position is still to be proved.
+        let idle = span > 0 && self.first_header == 0 && self.closed == self.position && self.fault.is_none();
         if idle && span <= unused && span <= left {
             self.close(self.position.wrapping_add(span), self.lane.advance(self.offset, span));
         }
