@@ -148,9 +148,13 @@ pub enum Event {
         /// What was wrong, with the value.
         error: LinkError,
     },
-    /// Somebody else writes this host's own heartbeat: a second daemon, a region that was reverted, or a guest that
-    /// scribbles. The host goes on in a new epoch.
+    /// Somebody else writes in this host's place: a second daemon, a snapshot or a copy that was put back over the region,
+    /// or a guest that scribbles. Every session is over, without a promise for what was under way, and nothing can be sent
+    /// before [`Event::Regained`].
     SecondWriter(SecondWriter),
+    /// Nobody else has written in this host's place for two beats and a half: it serves the region again, and its guests
+    /// join anew.
+    Regained,
     /// The region's file was taken away or resized: nothing works any more, close the host.
     Lost(RegionLost),
     /// Events are missing at this place, because this [`Client`](crate::Client) read them too slowly. A host misses none.

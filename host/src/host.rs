@@ -3,6 +3,7 @@
 mod arriving;
 mod control;
 mod rota;
+mod second_writer;
 mod sending;
 
 use std::collections::VecDeque;
@@ -286,14 +287,15 @@ impl Host {
     /// Sessions, heartbeats, requests and the file itself: everything but the rings.
     fn look(&mut self, now: Duration) {
         self.rota.tick();
+        if !self.is_the_writer(now) {
+            if now >= self.next_check {
+                self.next_check = now + BEAT;
+                self.check_file();
+            }
+            return;
+        }
         self.publish();
         let geometry = self.region.superblock.geometry;
-        if let Err(second) = self.pulse.beat(&self.region.memory, now, &mut entropy) {
-            self.queue.push_back(Event::SecondWriter(second));
-            self.pulse = HostPulse::start(&self.region.memory, &geometry, now, &mut entropy);
-            let own = self.incarnation();
-            self.exchanges.iter_mut().for_each(|exchange| exchange.renumber(own));
-        }
         while let Some(refused) = self.desk.serve(&self.region.memory, &geometry, &mut self.ends, now) {
             let request = &refused.request;
             self.queue.push_back(refused_event(request.identity, request.name.as_str(), refused.refusal));
@@ -455,7 +457,7 @@ impl Host {
     /// Takes the channel away from a guest, when it has one. What it had published is received first; the guest reads
     /// why, and asks again after a while.
     pub fn evict(&mut self, guest: &Identity) -> bool {
-        if self.lost {
+        if self.lost || self.pulse.stands_by() {
             return false;
         }
         let Some(index) = self.index_of(guest) else { return false };

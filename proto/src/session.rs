@@ -14,6 +14,7 @@
 //! | `pulse` | heartbeat with read-back; liveness by the reader's own clock |
 //! | `close` | why sessions end |
 //! | `guest` | the guest's part: [`Joiner`], [`Attachment`] |
+//! | `host_pulse` | the host's heartbeat, and how it gives way to another writer: [`HostPulse`] |
 //! | `host` | the host's part: [`Channel`] |
 
 mod answer;
@@ -22,6 +23,7 @@ mod close;
 mod entry;
 mod guest;
 mod host;
+mod host_pulse;
 mod identity;
 #[cfg(all(test, loom))]
 mod orderings;
@@ -34,7 +36,8 @@ pub use cell::{JoinRequest, clear_request, is_still_there, read_request, write_r
 pub use close::CloseReason;
 pub use entry::{ChannelState, Entry, read_entry};
 pub use guest::{Attachment, AttachmentEvent, JoinProgress, Joiner, Offer};
-pub use host::{Admission, Binding, Channel, ChannelEvent, HostPulse, Phase, ScannedCells, Starts};
+pub use host::{Admission, Binding, Channel, ChannelEvent, Phase, ScannedCells, Starts};
+pub use host_pulse::{HostPulse, Rival};
 pub use identity::{Identity, InvalidText, Port};
 pub use printable::{Printable, printable};
 pub use pulse::{BEAT, Liveness, Pulse, SecondWriter, Watch};

@@ -59,13 +59,15 @@ pub enum Happening {
         /// The same as data.
         detail: LinkError,
     },
-    /// Somebody else writes the server's own heartbeat in the region.
+    /// Somebody else writes the server's own heartbeat in the region: nobody is served there until [`Self::Regained`].
     SecondWriter {
         /// What was found.
         reason: String,
         /// The same as data.
         detail: SecondWriter,
     },
+    /// Nobody else writes there any more: guests join anew.
+    Regained,
     /// The region's file was taken away or resized: it is not served any more.
     RegionLost {
         /// How.

@@ -100,6 +100,8 @@ pub struct GuestEnd<M> {
     options: GuestOptions,
     state: State<M>,
     told: Option<Waiting>,
+    /// The last session ended because somebody else wrote in this one's place.
+    second_writer: bool,
     /// Of the sessions before this one.
     counters: Counters,
 }
@@ -112,6 +114,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
             options,
             state: State::Region { next_look: Duration::ZERO },
             told: None,
+            second_writer: false,
             counters: Counters::default(),
         }
     }
@@ -188,6 +191,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
                         self.state =
                             attach(&self.memory, superblock, joiner, offer, stale_after, now, entropy);
                         self.told = None;
+                        self.second_writer = false;
                         Some(GuestEvent::Attached { channel: offer.channel, version: offer.version })
                     }
                     JoinProgress::Refused(answer) => self.tell(Waiting::Refused(answer)),
@@ -241,6 +245,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
             features_required: 0,
             features_optional: 0,
             name: self.options.name,
+            second_writer: self.second_writer,
         };
         let joiner = Joiner::start(&self.memory, &superblock.geometry, request, now, entropy);
         self.state = State::Joining { superblock, joiner, since: now };
@@ -261,6 +266,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
 
     fn detached(&mut self, reason: CloseReason, now: Duration) -> GuestEvent {
         self.counters = self.counters();
+        self.second_writer = reason == CloseReason::SecondWriter;
         if reason == CloseReason::Superseded {
             self.state = State::Ended;
             return GuestEvent::Superseded;

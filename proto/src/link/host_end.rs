@@ -92,9 +92,13 @@ pub struct HostEnd<M> {
 impl<M: Memory + Clone> HostEnd<M> {
     /// Fills the host's own lines of a channel in a region that is being formatted.
     pub(super) fn format(memory: &M, place: &ChannelPlace) {
-        memory.store(place.to_guest.producer + word::HINT, place.first_position);
-        memory.store(place.to_host.consumer + word::HEAD, place.first_position);
-        memory.store(place.to_host.consumer + word::SEEN, place.first_position);
+        Self::store_positions(memory, place, place.first_position, place.first_position);
+    }
+
+    fn store_positions(memory: &M, place: &ChannelPlace, to_host: u64, to_guest: u64) {
+        memory.store(place.to_guest.producer + word::HINT, to_guest);
+        memory.store(place.to_host.consumer + word::HEAD, to_host);
+        memory.store(place.to_host.consumer + word::SEEN, to_host);
     }
 
     /// Takes over a channel as it is in the region; `None` past the last channel.
@@ -295,6 +299,34 @@ impl<M: Memory + Clone> HostEnd<M> {
         received
     }
 
+    /// Ends what goes on here without a word to the region, nor a look at it: somebody else has written there, and nothing
+    /// in it is to be believed. What was under way is lost, and nobody can say how much that was.
+    pub fn abandon(&mut self) {
+        if let Some(mut link) = self.link.take() {
+            self.counters = *link.counters();
+            self.to_host = link.rx().position();
+            self.to_guest = link.tx().position();
+        }
+        let (is_freed, reason) = match self.drain.take() {
+            Some(Drain { after: After::Free(reason), .. }) => (true, reason),
+            _ => (false, CloseReason::SecondWriter),
+        };
+        if is_freed {
+            self.counters = Counters::default();
+        }
+        if let Some(binding) = self.channel.abandon(is_freed) {
+            self.tell(HostEvent::Detached { binding, reason });
+        }
+    }
+
+    /// Writes this host's lines of the channel anew after [`abandon`](Self::abandon), whatever stands there: the guest reads
+    /// that its session is over, and joins anew.
+    pub fn rewrite(&self) {
+        let place = self.channel.place();
+        Self::store_positions(&self.memory, place, self.to_host, self.to_guest);
+        self.channel.rewrite(&self.memory, self.to_host, self.to_guest);
+    }
+
     /// The guest broke its ring.
     #[cold]
     fn break_off(&mut self) {
@@ -356,11 +388,16 @@ impl<M: Memory + Clone> HostEnd<M> {
     fn finish_offer(&mut self, request: &JoinRequest, entropy: &mut impl Entropy) {
         let before = self.channel.binding().copied();
         let phase = self.channel.phase();
-        let goes_on = before.is_some_and(|binding| binding.boot == request.boot);
+        let same_boot = before.is_some_and(|binding| binding.boot == request.boot);
+        let goes_on = same_boot && self.link.is_some() && !request.second_writer;
         if let Some(binding) = before
             && phase == Phase::Attached
         {
-            let reason = if goes_on { CloseReason::Superseded } else { CloseReason::Rebooted };
+            let reason = match (request.second_writer, same_boot) {
+                (true, _) => CloseReason::SecondWriter,
+                (false, true) => CloseReason::Superseded,
+                (false, false) => CloseReason::Rebooted,
+            };
             self.tell(HostEvent::Detached { binding, reason });
         }
         let place = *self.channel.place();
@@ -389,6 +426,9 @@ impl<M: Memory + Clone> HostEnd<M> {
             let tx = Producer::start(self.memory.clone(), place.to_guest, to_guest_salt, self.to_guest);
             (tx, self.to_guest, to_guest_salt)
         });
+        // A step behind all sessions before it: so a guest tells a newer session from an old one that has come back with
+        // the whole region.
+        self.to_host = self.to_host.wrapping_add(HEADER);
         let rx = Consumer::start(self.memory.clone(), place.to_host, salt, self.to_host, self.to_host);
         let mut link = Link::new(tx, rx);
         link.continue_counters(self.counters);

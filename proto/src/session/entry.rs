@@ -7,8 +7,8 @@ use crate::memory::Memory;
 /// State of a channel as the host publishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChannelState {
-    /// Belongs to nobody.
-    Free,
+    /// Belongs to nobody; where a reason stands, that is why whoever believed it his own has lost it.
+    Free(Option<CloseReason>),
     /// Echoed to a guest that has not confirmed yet.
     Offered,
     /// Both sides use it.
@@ -22,7 +22,8 @@ pub enum ChannelState {
 impl ChannelState {
     const fn to_word(self) -> u64 {
         match self {
-            ChannelState::Free => 0,
+            ChannelState::Free(None) => 0,
+            ChannelState::Free(Some(reason)) => (reason.code() as u64) << 8,
             ChannelState::Offered => 1,
             ChannelState::Attached => 2,
             ChannelState::Closed(reason) => 3 | (reason.code() as u64) << 8,
@@ -33,7 +34,8 @@ impl ChannelState {
     const fn from_word(word: u64) -> Self {
         let [state, reason, ..] = word.to_le_bytes();
         match state {
-            0 => ChannelState::Free,
+            0 if reason == 0 => ChannelState::Free(None),
+            0 => ChannelState::Free(Some(CloseReason::from_code(reason))),
             1 => ChannelState::Offered,
             2 => ChannelState::Attached,
             3 => ChannelState::Closed(CloseReason::from_code(reason)),
@@ -133,10 +135,10 @@ pub(super) fn write_channel_state<M: Memory>(memory: &M, at: u64, state: Channel
     memory.after_publish();
 }
 
-/// Makes the channel free.
-pub(super) fn write_free<M: Memory>(memory: &M, at: u64) {
+/// Makes the channel free, with a reason for a guest that does not expect it.
+pub(super) fn write_free<M: Memory>(memory: &M, at: u64, why: Option<CloseReason>) {
     // In this order: the guest that lost it never sees a state that speaks of another session.
-    write_channel_state(memory, at, ChannelState::Free);
+    write_channel_state(memory, at, ChannelState::Free(why));
     memory.store(at + word::NONCE, 0);
     memory.after_publish();
 }

@@ -340,13 +340,9 @@ impl Attachment {
         }
         self.next_look = now + LOOK;
         // First of all: who has lost the channel must not write into it.
-        match self.standing(memory) {
-            Standing::Mine => {}
-            Standing::Changing => return None,
-            Standing::Lost(event) => {
-                self.ended = true;
-                return Some(event);
-            }
+        if let Some(lost) = self.look_for_loss(memory)? {
+            self.ended = true;
+            return Some(lost);
         }
         let challenge = memory.load(self.offer.place.entry + entry_word::CHALLENGE);
         if challenge != self.challenge {
@@ -364,6 +360,23 @@ impl Attachment {
         self.look_at_host(memory, now)
     }
 
+    /// Whether the channel is lost; `None` when that cannot be said now.
+    fn look_for_loss<M: Memory>(&self, memory: &M) -> Option<Option<AttachmentEvent>> {
+        let standing = match self.standing(memory) {
+            Standing::Mine if self.pulse.read_back(memory).is_err() => match self.standing(memory) {
+                Standing::Mine => Standing::Lost(AttachmentEvent::Closed(CloseReason::SecondWriter)),
+                // It is the next owner who writes here, and he was admitted before he did.
+                standing => standing,
+            },
+            standing => standing,
+        };
+        match standing {
+            Standing::Mine => Some(None),
+            Standing::Changing => None,
+            Standing::Lost(event) => Some(Some(event)),
+        }
+    }
+
     fn standing<M: Memory>(&self, memory: &M) -> Standing {
         let region = memory.load(superblock_word::STATE) & 0xff;
         if region != 2 || memory.load(superblock_word::GENERATION) != self.generation {
@@ -371,11 +384,16 @@ impl Attachment {
         }
         let (nonce, state) = read_standing(memory, self.offer.place.entry);
         let reason = match state {
-            ChannelState::Free => CloseReason::Evicted,
+            ChannelState::Free(Some(reason)) => reason,
+            // Nobody else writes the words of a channel that is free.
+            ChannelState::Free(None) if self.pulse.read_back(memory).is_err() => CloseReason::SecondWriter,
+            ChannelState::Free(None) => CloseReason::Evicted,
             // The host stores 0 before it writes another echo.
             _ if nonce == 0 => return Standing::Changing,
-            _ if nonce != self.offer.nonce => match read_entry(memory, self.offer.place.entry).uuid {
-                uuid if uuid == self.uuid => CloseReason::Superseded,
+            _ if nonce != self.offer.nonce => match read_entry(memory, self.offer.place.entry) {
+                // Each session of a channel begins behind all before it: an older one has come back, with the whole region.
+                entry if entry.to_host_start < self.offer.to_host_start => CloseReason::SecondWriter,
+                entry if entry.uuid == self.uuid => CloseReason::Superseded,
                 _ => CloseReason::Evicted,
             },
             ChannelState::Closed(reason) => reason,

@@ -2,73 +2,18 @@
 
 use super::entry::{read_entry, write_channel_state, write_echo, write_free};
 use super::{
-    ChannelState, CloseReason, Entropy, Entry, Identity, JoinRequest, Liveness, Port, Pulse, Refusal,
-    SecondWriter, Text, Uuid, Watch, read_request,
+    ChannelState, CloseReason, Entry, Identity, JoinRequest, Liveness, Port, Refusal, Text, Uuid, Watch,
+    read_request,
 };
 use crate::layout::{
     ChannelPlace, Geometry, NAME_LEN, PORT_LEN, Version, VersionRange, cell_word, control_word as word,
-    entry_word, status_word,
+    entry_word,
 };
 use crate::memory::Memory;
 use core::time::Duration;
 
 /// How long an incumbent has to answer a challenge before a newcomer of another boot wins.
 const CHALLENGE: Duration = Duration::from_secs(2);
-
-/// The host's own heartbeat and epoch, in the status page.
-#[derive(Debug, Clone, Copy)]
-pub struct HostPulse {
-    status: u64,
-    epoch: u64,
-    pulse: Pulse,
-}
-
-impl HostPulse {
-    /// Begins a new epoch.
-    pub fn start<M: Memory>(
-        memory: &M,
-        geometry: &Geometry,
-        now: Duration,
-        entropy: &mut impl Entropy,
-    ) -> Self {
-        let status = geometry.status();
-        let epoch = entropy.nonzero();
-        let pulse = Pulse::start(memory, status + status_word::HEARTBEAT, now, entropy.word());
-        memory.before_publish();
-        memory.store_release(status + status_word::EPOCH, epoch);
-        memory.after_publish();
-        HostPulse { status, epoch, pulse }
-    }
-
-    /// The incarnation of this host.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// Beats when a beat is due, and says whether it did.
-    ///
-    /// # Errors
-    ///
-    /// When somebody else wrote the word: a second daemon, a rollback or a scribbler.
-    pub fn beat<M: Memory>(
-        &mut self,
-        memory: &M,
-        now: Duration,
-        entropy: &mut impl Entropy,
-    ) -> Result<bool, SecondWriter> {
-        if now < self.pulse.due() {
-            return Ok(false);
-        }
-        self.pulse.beat(memory, now, entropy.word())
-    }
-
-    /// Tells the guests that the host leaves; their sessions stay.
-    pub fn leave<M: Memory>(&self, memory: &M) {
-        memory.before_publish();
-        memory.store_release(self.status + status_word::EPOCH, 0);
-        memory.after_publish();
-    }
-}
 
 /// Finds requests in the join cells that are new and alive.
 ///
@@ -167,7 +112,7 @@ impl Binding {
             to_guest_salt: self.to_guest_salt,
         };
         self.entry(entry.state, starts) == *entry
-            && !matches!(entry.state, ChannelState::Free | ChannelState::Unknown(_))
+            && !matches!(entry.state, ChannelState::Free(_) | ChannelState::Unknown(_))
     }
 }
 
@@ -339,14 +284,14 @@ impl Channel {
             ChannelState::Offered => Phase::Offered,
             ChannelState::Attached => Phase::Attached,
             ChannelState::Closed(reason) => Phase::Closed(reason),
-            ChannelState::Free => return channel,
+            ChannelState::Free(_) => return channel,
             ChannelState::Unknown(_) => {
-                write_free(memory, place.entry);
+                write_free(memory, place.entry, None);
                 return channel;
             }
         };
         let Some(port) = port.filter(|_| entry.nonce != 0 && !entry.uuid.is_nil()) else {
-            write_free(memory, place.entry);
+            write_free(memory, place.entry, None);
             return channel;
         };
         channel.phase = phase;
@@ -531,10 +476,37 @@ impl Channel {
 
     /// Unbinds the channel.
     pub fn release<M: Memory>(&mut self, memory: &M) -> Option<Binding> {
-        write_free(memory, self.place.entry);
+        write_free(memory, self.place.entry, None);
         self.phase = Phase::Free;
         self.challenge = None;
         self.liveness = Liveness::Alive;
         self.binding.take()
+    }
+    /// Ends the session, or unbinds the channel when it was being freed, without a word to the region: it is not this
+    /// host's to write, see [`HostPulse`](super::HostPulse). Returns whose session that was, if there was one.
+    pub fn abandon(&mut self, was_being_freed: bool) -> Option<Binding> {
+        self.challenge = None;
+        self.liveness = Liveness::Alive;
+        if was_being_freed {
+            self.phase = Phase::Free;
+            return self.binding.take();
+        }
+        let had_session = self.phase == Phase::Attached;
+        if self.binding.is_some() {
+            self.phase = Phase::Closed(CloseReason::SecondWriter);
+        }
+        self.binding.filter(|_| had_session)
+    }
+
+    /// Writes the directory and the texts anew after [`abandon`](Self::abandon), whatever stands there. `starts` are where
+    /// the rings go on.
+    pub fn rewrite<M: Memory>(&self, memory: &M, to_host: u64, to_guest: u64) {
+        let Some(binding) = &self.binding else {
+            return write_free(memory, self.place.entry, Some(CloseReason::SecondWriter));
+        };
+        self.write_names(memory, binding);
+        let starts = Starts { to_host, to_guest, salt: binding.salt, to_guest_salt: binding.to_guest_salt };
+        let state = ChannelState::Closed(CloseReason::SecondWriter);
+        write_echo(memory, self.place.entry, &binding.entry(state, starts));
     }
 }

@@ -42,6 +42,7 @@ fn request() -> JoinRequest {
         features_required: 0,
         features_optional: 0,
         name: Text::truncated("guest"),
+        second_writer: false,
     }
 }
 

@@ -40,13 +40,30 @@ impl Pulse {
         let counter = self.written.wrapping_add(1) & 0xffff_ffff;
         self.written = counter | random << 32;
         self.due = now + BEAT;
-        memory.store(self.at, self.written);
+        // EDGE heartbeat (pairs with Pulse::read_back): who reads it sees by what right it was written.
+        memory.store_release(self.at, self.written);
         memory.after_publish();
     }
 
     /// When the next beat is due.
     pub fn due(&self) -> Duration {
         self.due
+    }
+
+    /// Looks whether the word is still what was written last. One load, so that it can be done often: what somebody else
+    /// does here is found before much is built on it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub fn read_back<M: Memory>(&self, memory: &M) -> Result<(), SecondWriter> {
+        // EDGE heartbeat (pairs with Pulse::store).
+        let found = memory.load_acquire(self.at);
+        if found == self.written {
+            return Ok(());
+        }
+        memory.after_ready();
+        Err(SecondWriter { written: self.written, found })
     }
 
     /// Beats when a beat is due, and says whether it did.
@@ -58,10 +75,7 @@ impl Pulse {
         if now < self.due {
             return Ok(false);
         }
-        let found = memory.load(self.at);
-        if found != self.written {
-            return Err(SecondWriter { written: self.written, found });
-        }
+        self.read_back(memory)?;
         self.store(memory, now, random);
         Ok(true)
     }

@@ -215,7 +215,7 @@ fn requests(memory: &MappedFile, geometry: &Geometry) -> Vec<RequestView> {
 fn channel(memory: &MappedFile, index: u64, place: &ChannelPlace) -> ChannelView {
     let entry = read_entry(memory, place.entry);
     let (state, reason) = match entry.state {
-        ChannelState::Free => ("free", None),
+        ChannelState::Free(_) => ("free", None),
         ChannelState::Offered => ("joining", None),
         ChannelState::Attached => ("attached", None),
         ChannelState::Closed(reason) => ("closed", Some(reason.to_string())),
