@@ -30,21 +30,6 @@ fn a_clone_with_another_boot_is_refused_while_the_incumbent_lives() {
 }
 
 #[test]
-fn two_clones_of_one_snapshot_do_not_both_keep_the_channel() {
-    let mut world = World::new(2);
-    world.start_host();
-    let mut a = world.guest(1, 11);
-    world.settle(&mut [&mut a]);
-    // The second writer, with the same UUID, boot id and nonce, beats the same heartbeat.
-    let place = world.superblock.geometry.channel(a.channel() as u64).unwrap();
-    let heartbeat = place.guest_control + control_word::SESSION + control_word::HEARTBEAT;
-    world.memory.store(heartbeat, world.memory.load(heartbeat) + 1);
-    world.run(Duration::from_secs(4), &mut [&mut a]);
-    assert!(a.events.contains(&GuestEvent::Detached(CloseReason::SecondWriter)), "{:?}", a.events);
-    assert!(a.end.is_attached(), "joined anew with a fresh nonce");
-}
-
-#[test]
 fn nothing_is_read_from_a_guest_that_never_confirmed() {
     let mut world = World::new(1);
     world.start_host();
