@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use ivring_proto::link::Kind;
+
 use super::attacker::{Attacker, uuid};
 use super::floods::{REGION, SLACK, lines_are_few, listed};
 use super::neighbour::Neighbour;
@@ -73,4 +75,25 @@ fn guests_with_ever_new_names_cost_no_memory_and_few_lines() {
     daemon.took_at_most(memory, REGION + SLACK);
     daemon.wait_for("only the neighbour", |guests| guests.len() == 1);
     neighbour.sent();
+}
+
+#[test]
+fn the_next_to_have_a_channel_is_not_shown_what_the_one_before_did() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let mut attacker = Attacker::attached(&place.region_path(), uuid(1), "before");
+    let mut stray = attacker.transfer(Kind::Request, 2000);
+    stray.offset = 1000;
+    assert!(attacker.piece(&mut stray, "t", 1));
+    attacker.is_heard();
+    let before = listed(&daemon, "before");
+    assert_eq!((&before["stray_fragments"], &before["channel"]), (&1.into(), &0.into()));
+    attacker.end.bye();
+    daemon.wait_for("it is gone", <[_]>::is_empty);
+    let mut next = Attacker::attached(&place.region_path(), uuid(2), "next");
+    let mut first = next.transfer(Kind::Request, 2000);
+    assert!(next.piece(&mut first, "t", 1));
+    next.is_heard();
+    let next = listed(&daemon, "next");
+    assert_eq!((&next["stray_fragments"], &next["channel"]), (&0.into(), &0.into()));
 }
