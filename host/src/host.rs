@@ -2,6 +2,7 @@
 
 mod arriving;
 mod control;
+mod faults;
 mod rota;
 mod second_writer;
 mod sending;
@@ -23,6 +24,8 @@ use crate::session_table::SessionTable;
 use crate::{Event, Options};
 
 pub use arriving::Batch;
+use faults::Faults;
+pub use faults::{GuestFaults, LastFault};
 use rota::Rota;
 pub use sending::HostSendError;
 
@@ -50,6 +53,8 @@ pub struct GuestInfo {
     pub counters: Counters,
     /// What came to nothing.
     pub losses: Losses,
+    /// What it wrote that cannot be right, in this session and before.
+    pub faults: GuestFaults,
     /// Bytes that the payload of a message to it may have; 0 when it is not attached.
     pub max_message: usize,
     /// Bytes that topic and payload may have together to go in one record; 0 when it is not attached.
@@ -96,6 +101,11 @@ pub struct Host {
     sending: bool,
     large_wanted: bool,
     lost: bool,
+    faults: Faults,
+    /// Requests to join that were refused.
+    refused: u64,
+    /// Bytes of answers that may wait until guests have them.
+    max_kept_answers: usize,
     profile: Profile,
     /// Serves clients of a control socket, where there is one.
     clients: Option<Box<Desk>>,
@@ -161,6 +171,10 @@ impl Host {
             sending: false,
             large_wanted: true,
             lost: false,
+            faults: Faults::default(),
+            refused: 0,
+            // What a guest asks comes in out of that much, and what answers it goes out of as much again.
+            max_kept_answers: options.max_reassembly,
             profile: options.profile,
             clients: None,
             region,
@@ -193,6 +207,7 @@ impl Host {
 
     /// Everybody who owns a channel, by channel.
     pub fn guests(&self) -> Vec<GuestInfo> {
+        let now = Instant::now();
         let info = |(index, (end, exchange)): (usize, (&HostEnd<MappedFile>, &Exchange))| {
             let channel = end.channel();
             let binding = channel.binding()?;
@@ -205,11 +220,22 @@ impl Host {
                 silent_for: channel.silent_for(),
                 counters: end.counters(),
                 losses: exchange.losses(),
+                faults: self.faults.of(&binding.identity, now),
                 max_message: exchange.max_payload(end.max_payload(0)),
                 max_record: end.max_payload(0),
             })
         };
         self.ends.iter().zip(&self.exchanges).enumerate().filter_map(info).collect()
+    }
+
+    /// How often guests wrote what cannot be right, since this host was opened: each time a session was closed.
+    pub fn faults(&self) -> u64 {
+        self.faults.count()
+    }
+
+    /// Requests to join that were refused, since this host was opened.
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// The next event of a session or of the region, if there is one now: everything but what guests send. Together with
@@ -298,6 +324,7 @@ impl Host {
         let geometry = self.region.superblock.geometry;
         while let Some(refused) = self.desk.serve(&self.region.memory, &geometry, &mut self.ends, now) {
             let request = &refused.request;
+            self.refused += 1;
             self.queue.push_back(refused_event(request.identity, request.name.as_str(), refused.refusal));
         }
         for index in 0..self.ends.len() {
@@ -379,10 +406,15 @@ impl Host {
                 if reason != CloseReason::Superseded {
                     self.end_exchange(index, binding.identity);
                 }
+                if self.ends[index].channel().binding().is_none() {
+                    // The next to have this channel may be another.
+                    self.exchanges[index].forget_losses();
+                }
                 Event::Detached { guest: binding.identity, name: binding.name.as_str().to_owned(), reason }
             }
             (HostEvent::Refuse { cell, request, refusal }, _) => {
                 let memory = &self.region.memory;
+                self.refused += 1;
                 FrontDesk::refuse(memory, &self.region.superblock.geometry, cell, &request, refusal);
                 refused_event(request.identity, request.name.as_str(), refusal)
             }
@@ -406,6 +438,9 @@ impl Host {
             (HostEvent::Undelivered { guest, what }, _) => Event::Undelivered { guest, what },
             (_, None) => return,
         };
+        if let Event::Fault { guest, error } = &event {
+            self.faults.note(guest, error.to_string(), Instant::now());
+        }
         self.queue.push_back(event);
     }
 
@@ -420,9 +455,14 @@ impl Host {
     fn sight(&mut self) {
         self.sight_is_due = false;
         if let Ok(scan) = Mappers::scan(&self.region.file) {
-            self.sightings.note(&scan);
+            self.note(&scan);
             self.table_is_old = true;
         }
+    }
+
+    fn note(&mut self, scan: &Mappers) {
+        let bindings = || self.ends.iter().filter_map(|end| end.channel().binding());
+        self.sightings.note(scan, |vm| bindings().any(|binding| binding.identity.uuid == vm));
     }
 
     /// Frees the channels of virtual machines that are gone. Silence is only the occasion to look.
@@ -436,7 +476,7 @@ impl Host {
             return;
         }
         let Ok(scan) = Mappers::scan(&self.region.file) else { return };
-        self.sightings.note(&scan);
+        self.note(&scan);
         for end in self.ends.iter_mut().filter(|end| silent(end) && !end.is_changing_hands()) {
             let Some(binding) = end.channel().binding() else { continue };
             if self.sightings.vm_is_gone(&scan, binding.identity.uuid) == Some(true) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::GuestInfo;
+use crate::{GuestFaults, GuestInfo, LastFault};
 
 /// The answer to `list`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +44,15 @@ pub(crate) struct Guest {
     /// What came to nothing there.
     #[serde(flatten)]
     pub(crate) losses: Losses,
+    /// How often its session was closed because it wrote what cannot be right, over all its sessions.
+    #[serde(default)]
+    pub(crate) faults: u64,
+    /// What was wrong the last time, with field and value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_fault: Option<String>,
+    /// Time since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_fault_ms: Option<u64>,
 }
 
 /// Where a guest's session is in its life, as far as an operator cares.
@@ -88,6 +97,7 @@ impl Guest {
             Phase::Closed(reason) => Some(reason),
             Phase::Free | Phase::Offered | Phase::Attached => None,
         };
+        let last = info.faults.last.as_ref();
         Guest {
             who: identity(&info.identity, &info.name),
             region: region.to_owned(),
@@ -95,11 +105,14 @@ impl Guest {
             state: State::of(info.phase, info.liveness),
             reason: reason.map(|reason| reason.to_string()),
             code: reason.map(CloseReason::code),
-            silent_ms: u64::try_from(info.silent_for.as_millis()).unwrap_or(u64::MAX),
+            silent_ms: milliseconds(info.silent_for),
             max_message: info.max_message,
             max_record: info.max_record,
             counters: info.counters,
             losses: info.losses,
+            faults: info.faults.count,
+            last_fault: last.map(|fault| fault.reason.clone()),
+            last_fault_ms: last.map(|fault| milliseconds(fault.ago)),
         }
     }
 }
@@ -107,6 +120,9 @@ impl Guest {
 impl Guest {
     /// What a host says of it; `None` when the daemon writes an identity that is none.
     pub(crate) fn into_info(self) -> Option<GuestInfo> {
+        let last = self
+            .last_fault
+            .map(|reason| LastFault { reason, ago: Duration::from_millis(self.last_fault_ms.unwrap_or(0)) });
         let (phase, liveness) = match self.state {
             State::Joining => (Phase::Offered, Liveness::Alive),
             State::Attached => (Phase::Attached, Liveness::Alive),
@@ -122,10 +138,15 @@ impl Guest {
             silent_for: Duration::from_millis(self.silent_ms),
             counters: self.counters,
             losses: self.losses,
+            faults: GuestFaults { count: self.faults, last },
             max_message: self.max_message,
             max_record: self.max_record,
         })
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A guest's identity as the control socket names it.
@@ -138,7 +159,7 @@ pub(crate) fn identity(identity: &ivring_proto::session::Identity, name: &str) -
 }
 
 /// The answer to `status`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Status {
     /// Version of the daemon.
     pub(crate) version: String,
@@ -155,15 +176,21 @@ pub(crate) struct Status {
 }
 
 /// One region the daemon serves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Region {
     pub(crate) region: String,
     pub(crate) path: String,
     pub(crate) size: u64,
     pub(crate) channels: u64,
     /// The only VM that may join, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<String>,
     /// Guests that have a channel.
     pub(crate) guests: usize,
+    /// How often guests wrote what cannot be right: each time a session was closed.
+    #[serde(default)]
+    pub(crate) faults: u64,
+    /// Requests to join that were refused.
+    #[serde(default)]
+    pub(crate) refused: u64,
 }

@@ -13,6 +13,7 @@ use ivring_proto::control::Request;
 use ivring_proto::link::Losses;
 
 use super::amount::{bytes, time};
+use super::last_fault::last_fault;
 use super::options::Ls;
 use super::table::{Align, table};
 use crate::listing::{Guest, Guests, State};
@@ -33,11 +34,12 @@ const COLUMNS: [(&str, Align); 10] = [
 /// What went wrong, by the name of its column: shown where it happened to anybody at all.
 type Trouble = (&'static str, fn(&Guest) -> u64);
 
-const TROUBLES: [Trouble; 4] = [
+const TROUBLES: [Trouble; 5] = [
+    ("FAULTS", |guest| guest.faults),
     ("FULL", |guest| guest.counters.full),
     ("DROPPED", |Guest { counters, losses, .. }| {
-        let Losses { late, stray_fragments, unwanted, .. } = *losses;
-        sum(&[counters.pings_dropped, counters.unknown, late, stray_fragments, unwanted])
+        let Losses { late, stray_fragments, unwanted, answers_lost, .. } = *losses;
+        sum(&[counters.pings_dropped, counters.unknown, late, stray_fragments, unwanted, answers_lost])
     }),
     ("FAILED", |Guest { losses, .. }| sum(&[losses.interrupted, losses.declined, losses.unanswered])),
     ("AGAIN", |guest| guest.counters.redelivered),
@@ -66,6 +68,9 @@ pub(super) fn list(ls: &Ls, daemon: &Endpoint, out: &mut Output) -> Result<(), F
     let rows: Vec<_> = list.guests.iter().map(|guest| row(guest, &troubles)).collect();
     for line in table(&columns, &rows) {
         out.line(line)?;
+    }
+    for fault in list.guests.iter().filter_map(last_fault) {
+        out.line(fault)?;
     }
     Ok(())
 }

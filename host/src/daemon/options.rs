@@ -43,9 +43,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "BYTES", value_parser = parse_message_size, default_value = "64M")]
     pub(super) max_message: usize,
 
-    /// Memory of each region for messages that arrive in pieces, until they are whole.
+    /// Memory of each region for messages that arrive in pieces, until they are whole; as much again for answers to guests.
     ///
-    /// A message for which there is none left is declined, and its sender told.
+    /// A message for which there is none left is declined, and its sender told. An answer that a guest has not taken, and for
+    /// which there is none left, is dropped and counted.
     #[arg(long, value_name = "BYTES", value_parser = parse_byte_size, default_value = "256M")]
     pub(super) max_reassembly: u64,
 

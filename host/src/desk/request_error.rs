@@ -47,6 +47,8 @@ pub(super) enum RequestError {
     ServedByAnother(String),
     #[error("the topic `{0}` is answered by this program itself")]
     ServedHere(String),
+    #[error("{0} topics are served already; end a program that serves some")]
+    TooManyTopics(usize),
     #[error("nobody waits for that answer any more")]
     NobodyWaits,
     #[error("too many answers to {guest} wait already; try again later")]
@@ -71,6 +73,7 @@ impl RequestError {
             | RequestError::Declined { .. }
             | RequestError::ServedByAnother(_)
             | RequestError::ServedHere(_)
+            | RequestError::TooManyTopics(_)
             | RequestError::TooManyAnswers { .. }
             | RequestError::NoHandler { .. } => Code::Refused,
             RequestError::Topic(_) | RequestError::TooLarge { .. } => Code::BadInput,

@@ -107,6 +107,8 @@ impl Desk {
             channels: host.geometry().channels(),
             owner: host.owner().map(|owner| owner.to_string()),
             guests: roster.all().iter().filter(|present| present.region == id).count(),
+            faults: host.faults(),
+            refused: host.refused(),
         };
         listing::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),

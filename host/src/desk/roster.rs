@@ -114,6 +114,7 @@ fn candidates(present: &[&Present]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::GuestFaults;
     use ivring_proto::link::{Counters, Losses};
     use ivring_proto::session::{Liveness, Phase};
     use std::time::Duration;
@@ -133,6 +134,7 @@ mod tests {
                 silent_for: Duration::ZERO,
                 counters: Counters::default(),
                 losses: Losses::default(),
+                faults: GuestFaults::default(),
                 max_message: 0,
                 max_record: 0,
             };

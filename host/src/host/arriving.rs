@@ -1,6 +1,7 @@
 //! What a host receives from its guests, and how it is done with that.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use ivring_proto::link::{Arrival, Exchange, HostEnd, Outcome};
 use ivring_proto::memory::MappedFile;
@@ -105,6 +106,7 @@ impl Host {
                     break;
                 }
                 Err(error) => {
+                    self.faults.note(&guest, error.to_string(), Instant::now());
                     self.queue.push_back(Event::Fault { guest, error });
                     break;
                 }

@@ -4,6 +4,7 @@ mod client;
 mod commands;
 mod configuration;
 mod fake_guest;
+mod hostile;
 mod inspects;
 mod lifecycle;
 mod listening;

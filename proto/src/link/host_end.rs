@@ -84,6 +84,8 @@ pub struct HostEnd<M> {
     to_host: u64,
     to_guest: u64,
     drain: Option<Drain>,
+    /// What this session's guest published could not be read on: it is not tried again.
+    unreadable: bool,
     resumed: bool,
     events: [Option<HostEvent>; 4],
     counters: Counters,
@@ -129,6 +131,7 @@ impl<M: Memory + Clone> HostEnd<M> {
             channel,
             link: None,
             drain: None,
+            unreadable: false,
             resumed: false,
             events: [None; 4],
             counters: Counters::default(),
@@ -251,7 +254,8 @@ impl<M: Memory + Clone> HostEnd<M> {
             Some(link) if confirmed => {
                 link.flush();
                 let rx = link.rx();
-                (rx.position().wrapping_add(self.channel.place().to_host.capacity), rx.fault().is_some())
+                let limit = rx.position().wrapping_add(self.channel.place().to_host.capacity);
+                (limit, self.unreadable || rx.fault().is_some())
             }
             _ => (0, true),
         };
@@ -330,6 +334,7 @@ impl<M: Memory + Clone> HostEnd<M> {
     /// The guest broke its ring.
     #[cold]
     fn break_off(&mut self) {
+        self.unreadable = true;
         match &mut self.drain {
             Some(drain) => drain.done = true,
             None => self.close(CloseReason::HostFault),
@@ -433,6 +438,7 @@ impl<M: Memory + Clone> HostEnd<M> {
         let mut link = Link::new(tx, rx);
         link.continue_counters(self.counters);
         self.link = Some(link);
+        self.unreadable = false;
         self.resumed = goes_on;
         let starts = Starts { to_host: self.to_host, to_guest, salt, to_guest_salt };
         self.channel.offer(&self.memory, request, starts);

@@ -195,6 +195,9 @@ mod tests {
             max_record: 0,
             counters,
             losses: Losses::default(),
+            faults: 0,
+            last_fault: None,
+            last_fault_ms: None,
         };
         let rates = Rates { received: 2.0, received_bytes: 2048.0, sent: 0.5, sent_bytes: 0.0 };
         Watched { guest, round_trip_ns: Some(1_840), rates: Some(rates) }

@@ -220,6 +220,11 @@ impl Reassembly {
     pub(super) fn unwanted(&self) -> u64 {
         self.unwanted
     }
+
+    /// Counts from nothing again.
+    pub(super) fn forget_losses(&mut self) {
+        (self.dropped, self.unwanted) = (0, 0);
+    }
 }
 
 impl Partial {
