@@ -64,7 +64,9 @@ impl Way {
                 self.lost += message.number - self.next();
                 self.received += 1;
             }
-            Ok(message) => self.note(format!("message {} where {} is next", message.number, self.next())),
+            Ok(Message { life, number }) => {
+                self.note(format!("message {number} of life {life} where {} is next", self.next()));
+            }
             Err(damage) => self.note(damage.to_string()),
         }
     }
@@ -259,4 +261,41 @@ impl Conversation {
 fn connect(socket: &Path, region: &str) -> Result<Client, Error> {
     let options = ClientOptions { socket: Some(socket.to_owned()), region: Some(region.to_owned()) };
     Client::connect(options).map_err(crate::daemon::failed("connect to the daemon"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A way on which five were sent and these came.
+    fn way(numbers: &[u64]) -> Way {
+        let mut way = Way { sent: 5, ..Way::default() };
+        for &number in numbers {
+            way.take(1, &Message { life: 1, number }.payload(100));
+        }
+        way
+    }
+
+    #[test]
+    fn what_is_missing_repeated_or_out_of_order_shows() {
+        assert!(way(&[0, 1, 2, 3, 4]).is_whole());
+        assert!(!way(&[0, 1, 2, 3]).is_whole());
+        for (numbers, lost, damaged) in
+            [(&[0, 1, 3, 4][..], 1, 0), (&[0, 1, 1, 2, 3, 4], 0, 1), (&[0, 2, 1, 3, 4], 1, 1), (&[5], 0, 1)]
+        {
+            let way = way(numbers);
+            assert_eq!((way.lost, way.damaged, way.is_whole()), (lost, damaged, false), "{numbers:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_said_or_not_so_shows() {
+        let mut way = way(&[0]);
+        way.take(1, &Message { life: 2, number: 1 }.payload(100));
+        let mut payload = Message { life: 1, number: 1 }.payload(100);
+        payload[30] ^= 1;
+        way.take(1, &payload);
+        assert_eq!((way.received, way.damaged), (1, 2));
+        assert_eq!(way.first_damage.as_deref(), Some("message 1 of life 2 where 1 is next"));
+    }
 }

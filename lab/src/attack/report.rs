@@ -29,11 +29,23 @@ impl Report {
     pub fn lost_apart(&self) -> u64 {
         self.apart.to_host.lost + self.apart.to_guest.lost
     }
+
+    /// Messages that were received there.
+    #[must_use]
+    pub fn said_apart(&self) -> u64 {
+        self.apart.to_host.received + self.apart.to_guest.received
+    }
+
+    /// Pieces of garbage that all scribblers together have written.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.scribbled.iter().map(Scribbled::total).sum()
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pieces: u64 = self.scribbled.iter().map(Scribbled::total).sum();
+        let pieces = self.written();
         let words: u64 = self.scribbled.iter().map(|scribbled| scribbled.words).sum();
         let storms: u64 = self.scribbled.iter().map(|scribbled| scribbled.storms).sum();
         let [before, after] = self.resident;

@@ -213,3 +213,41 @@ fn request(memory: &impl Memory, geometry: &Geometry, random: &mut Rng) -> u64 {
     write_request(memory, cell, &request);
     cell_word::SIZE / 8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ivring_proto::layout::Superblock;
+    use ivring_proto::link::format_region;
+    use ivring_proto::memory::HeapMemory;
+
+    #[test]
+    fn every_kind_changes_the_region_and_the_same_seed_does_the_same() {
+        let geometry = Geometry::new(1 << 20, 3).unwrap();
+        let write = |kind: Garbage| {
+            let memory = HeapMemory::new(1 << 20);
+            format_region(&memory, &Superblock::new(geometry, [0; 16], "scratch"));
+            for at in (geometry.rings()..memory.size()).step_by(8) {
+                memory.store(at, at);
+            }
+            let bytes = || {
+                let mut bytes = vec![0; 1 << 20];
+                memory.copy_out(0, &mut bytes);
+                bytes
+            };
+            let (before, mut kept, mut random) = (bytes(), Kept::default(), Rng::with_seed(7));
+            let words: u64 = (0..20)
+                .map(|_| {
+                    memory.store(geometry.rings(), random.u64(..));
+                    kind.write(&memory, &geometry, &mut kept, &mut random)
+                })
+                .sum();
+            assert!(words > 0, "{kind:?}");
+            assert_ne!(bytes(), before, "{kind:?}");
+            bytes()
+        };
+        for kind in KINDS {
+            assert_eq!(write(kind), write(kind), "{kind:?}");
+        }
+    }
+}
