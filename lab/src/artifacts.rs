@@ -70,6 +70,15 @@ pub fn build_flood() -> Result<PathBuf, Error> {
     build_static("ivring-lab", "--bin", "ivring-flood")
 }
 
+/// Builds `ivring-scribbler`, statically linked, for guests, or finds it up to date.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if it does not compile.
+pub fn build_scribbler() -> Result<PathBuf, Error> {
+    build_static("ivring-lab", "--bin", "ivring-scribbler")
+}
+
 /// Builds the example `load` of the guest's library, statically linked, for guests, or finds it up to date.
 ///
 /// # Errors

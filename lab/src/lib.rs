@@ -18,8 +18,10 @@
 
 mod accelerator;
 mod artifacts;
+mod attack;
 mod cargo;
 mod channel;
+mod daemon;
 mod demo;
 mod elf;
 mod error;
@@ -38,6 +40,7 @@ mod prerequisites;
 mod process;
 mod qemu;
 mod qmp;
+mod scribbler;
 mod shell;
 pub mod verify;
 mod vhost_vsock;
@@ -46,9 +49,10 @@ mod workspace;
 
 pub use accelerator::Accelerator;
 pub use artifacts::{
-    Artifacts, build_compare_guest, build_flood, build_load_example, build_table_example, build_vm_config,
-    build_witness,
+    Artifacts, build_compare_guest, build_flood, build_load_example, build_scribbler, build_table_example,
+    build_vm_config, build_witness,
 };
+pub use attack::{Attack, Report as AttackReport, attack};
 pub use demo::{Demo, demo};
 pub use error::Error;
 pub use flood::{Flood, flood};
@@ -60,6 +64,7 @@ pub use modules::load_virtio;
 pub use packages::{Consent, Tools, prepare, prepare_disks, prepare_libvirt};
 pub use prerequisites::{disks_or_skip, libvirt_or_skip, or_skip, tools_or_skip};
 pub use process::Process;
+pub use scribbler::{Garbage, Scribbled, scribble};
 pub use shell::Answer;
 pub use vhost_vsock::prepare_vhost_vsock;
 

@@ -3,10 +3,11 @@
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use ivring_lab::verify::{Tally, mutate, verify};
-use ivring_lab::{Accelerator, Consent, Demo, Error, Lab, demo, prepare};
+use ivring_lab::{Accelerator, Attack, Consent, Demo, Error, Lab, attack, demo, prepare};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -25,6 +26,7 @@ Examples:
   cargo verify                          check everything (the long form: cargo run -p ivring-lab -- verify)
   cargo verify --mutate                 check that the tests notice weakened sources
   cargo lab boot 3                      boot three guests on one region
+  cargo lab attack --minutes 10         garbage in one region and between talkers in another; ends with what was lost
   cargo lab boot --kernel ./bzImage     boot a guest with a kernel of your own
 
 Exit codes: 0 done, 1 a check failed, 2 usage, 3 something needed is missing,
@@ -59,6 +61,21 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Let guests write garbage over their regions while others talk, and check that nobody else is hurt
+    Attack {
+        /// For how long
+        #[arg(long, value_name = "N", default_value = "1", value_parser = minutes)]
+        minutes: Duration,
+        /// Where the row of random numbers begins
+        #[arg(long, default_value = "1")]
+        seed: u64,
+        /// Only processes of this host: nothing is installed
+        #[arg(long)]
+        no_vm: bool,
+        /// Install missing packages without asking
+        #[arg(long)]
+        yes: bool,
+    },
     /// Run every check of the project; the last line is the count
     Verify {
         /// Instead, weaken each ordering, fence and sum in a copy, and check that a test notices
@@ -76,6 +93,13 @@ fn main() -> ExitCode {
             demo(&Demo { no_vm, keep, kernel, consent: Consent::new(yes) }).map(|()| ExitCode::SUCCESS)
         }
         Command::Boot { guests, kernel, yes } => boot(guests, kernel, yes).map(|()| ExitCode::SUCCESS),
+        Command::Attack { minutes, seed, no_vm, yes } => {
+            let wanted = Attack { span: minutes, seed, no_vm, consent: Consent::new(yes) };
+            attack(&wanted).map(|report| {
+                println!("{report}");
+                ExitCode::SUCCESS
+            })
+        }
         Command::Verify { mutate: true, .. } => mutate().map(report),
         Command::Verify { mutate: false, yes } => verify(Consent::new(yes)).map(report),
     };
@@ -83,6 +107,15 @@ fn main() -> ExitCode {
         eprintln!("ivring-lab: {error}");
         error.exit_code()
     })
+}
+
+/// A span of minutes that may be part of one.
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    Duration::try_from_secs_f64(minutes * 60.0)
+        .ok()
+        .filter(|span| span.as_secs() > 0)
+        .ok_or_else(|| "a number of minutes, at least a second".to_owned())
 }
 
 /// The count as the last line, and failure if anything failed.

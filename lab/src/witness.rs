@@ -36,5 +36,6 @@ pub use delivery::{Delivery, Disproof, check};
 pub use guest::run_guest;
 pub use host::run_host;
 pub use journal::{End, Journal, Line, What, read_journal};
+pub(crate) use message::Message;
 pub use outcomes::{Outcomes, check_outcomes};
 pub use work::Work;
