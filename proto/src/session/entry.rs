@@ -1,7 +1,7 @@
 //! A channel's directory entry: the host's echo of a join request, as it lies in the region.
 
 use super::{CloseReason, Uuid};
-use crate::layout::{Version, entry_word as word};
+use crate::layout::{Version, VersionRange, entry_word as word};
 use crate::memory::Memory;
 
 /// State of a channel as the host publishes it.
@@ -30,6 +30,12 @@ impl ChannelState {
         }
     }
 
+    /// The code in the entry's low byte.
+    pub(super) const fn code(self) -> u8 {
+        let [state, ..] = self.to_word().to_le_bytes();
+        state
+    }
+
     const fn from_word(word: u64) -> Self {
         let [state, reason, ..] = word.to_le_bytes();
         match state {
@@ -40,6 +46,52 @@ impl ChannelState {
             code => ChannelState::Unknown(code),
         }
     }
+}
+
+/// What an entry says of a guest's session that cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "control", serde(rename_all = "snake_case"))]
+pub enum EntryError {
+    /// A session that was not confirmed is in a state that only a confirmed one has, or none at all.
+    #[error("the directory entry of channel {channel} has state {state:#x} before the guest has confirmed")]
+    State {
+        /// Number of the channel.
+        channel: u64,
+        /// The state as read.
+        state: u8,
+    },
+    /// The version is not one that was offered, or not one that this program speaks.
+    #[error("the directory entry of channel {channel} has version {found}, this program speaks {supported}")]
+    Version {
+        /// Number of the channel.
+        channel: u64,
+        /// The version as read.
+        found: Version,
+        /// What would do.
+        supported: VersionRange,
+    },
+    /// A start position that no ring gets to.
+    #[error("the directory entry of channel {channel} has start {position}, not a multiple of 8 below 2^62")]
+    Start {
+        /// Number of the channel.
+        channel: u64,
+        /// The position as read.
+        position: u64,
+    },
+    /// The nonce is another, and the rest is still this session's.
+    #[error(
+        "the directory entry of channel {channel} has nonce {found:#018x} instead of {expected:#018x}, with the same \
+         salt: somebody else writes there"
+    )]
+    Nonce {
+        /// Number of the channel.
+        channel: u64,
+        /// The nonce as read.
+        found: u64,
+        /// This session's.
+        expected: u64,
+    },
 }
 
 /// An entry as read: copied once, not yet checked.

@@ -20,6 +20,8 @@ const CHALLENGE: Duration = Duration::from_secs(2);
 pub struct HostPulse {
     status: u64,
     epoch: u64,
+    /// The epoch as it was stored last.
+    written: u64,
     pulse: Pulse,
 }
 
@@ -37,7 +39,7 @@ impl HostPulse {
         memory.before_publish();
         memory.store_release(status + status_word::EPOCH, epoch);
         memory.after_publish();
-        HostPulse { status, epoch, pulse }
+        HostPulse { status, epoch, written: epoch, pulse }
     }
 
     /// The incarnation of this host.
@@ -45,11 +47,11 @@ impl HostPulse {
         self.epoch
     }
 
-    /// Beats when a beat is due, and says whether it did.
+    /// Beats when a beat is due, and says whether it did. Reads back the epoch, too: guests go by it.
     ///
     /// # Errors
     ///
-    /// When somebody else wrote the word: a second daemon, a rollback or a scribbler.
+    /// When somebody else wrote one of the two words: a second daemon, a rollback or a scribbler.
     pub fn beat<M: Memory>(
         &mut self,
         memory: &M,
@@ -59,11 +61,16 @@ impl HostPulse {
         if now < self.pulse.due() {
             return Ok(false);
         }
+        let found = memory.load(self.status + status_word::EPOCH);
+        if found != self.written {
+            return Err(SecondWriter { written: self.written, found });
+        }
         self.pulse.beat(memory, now, entropy.word())
     }
 
     /// Tells the guests that the host leaves; their sessions stay.
-    pub fn leave<M: Memory>(&self, memory: &M) {
+    pub fn leave<M: Memory>(&mut self, memory: &M) {
+        self.written = 0;
         memory.before_publish();
         memory.store_release(self.status + status_word::EPOCH, 0);
         memory.after_publish();
