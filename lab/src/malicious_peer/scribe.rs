@@ -63,10 +63,17 @@ impl Scribe {
         self.ring.data + position % self.ring.capacity
     }
 
-    /// Publishes what a producer would publish: the payload, a zero behind it, its header and the hint. The room up to the
-    /// end of the ring must do.
+    /// Publishes what a producer would publish: the payload, a zero behind it, its header and the hint, with a padding before
+    /// it where the room up to the end of the ring does not do.
     pub fn push(&mut self, kind: u8, payload: &[u8]) {
-        self.put(self.header(8 + payload.len() as u64, kind), payload);
+        let length = 8 + payload.len() as u64;
+        if length.next_multiple_of(8) <= self.room() {
+            return self.put(self.header(length, kind), payload);
+        }
+        let (start, padding) = (self.at(self.position), self.header(self.room(), PADDING));
+        self.position += self.room();
+        self.put(self.header(length, kind), payload);
+        self.map.store_release(start, padding);
     }
 
     /// Publishes a payload under any header, and goes on behind it as if the header were right.
@@ -96,6 +103,7 @@ impl Scribe {
     }
 }
 
+const PADDING: u8 = 1;
 /// A kind of record that no version has.
 const UNKNOWN: u8 = 200;
 
