@@ -164,16 +164,22 @@ impl World {
         self.guest = None;
     }
 
-    /// The one guest joins anew as another program, and both sides forget what they were told before.
-    pub fn join(&mut self) {
+    /// The one guest joins anew as another program.
+    pub fn join_again(&mut self) {
         self.deaf = false;
         self.guest = None;
         self.at_host.clear();
+        self.at_guest.clear();
         self.guest = Some(self.open(UUID));
         self.until("a new join of the same guest", |world| {
             let told = world.at_host.iter().any(|event| matches!(event, HostEvent::Attached { .. }));
             told && world.guest().is_attached()
         });
+    }
+
+    /// The same, and both sides forget what they were told before.
+    pub fn join(&mut self) {
+        self.join_again();
         self.at_host.clear();
         self.at_guest.clear();
     }

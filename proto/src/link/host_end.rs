@@ -239,6 +239,11 @@ impl<M: Memory + Clone> HostEnd<M> {
         self.begin_drain(After::Offer(*request), confirmed);
     }
 
+    /// The guest still asks for what it was offered.
+    pub(super) fn offer_again(&self) {
+        self.channel.offer_again(&self.memory);
+    }
+
     /// Asks the incumbent whether it lives, for the newcomer in `cell`.
     pub fn challenge(&mut self, now: Duration, cell: u64, request: JoinRequest) {
         self.channel.challenge(&self.memory, now, cell, request);

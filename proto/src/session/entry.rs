@@ -20,7 +20,7 @@ pub enum ChannelState {
 }
 
 impl ChannelState {
-    const fn to_word(self) -> u64 {
+    pub(super) const fn to_word(self) -> u64 {
         match self {
             ChannelState::Free => 0,
             ChannelState::Offered => 1,
@@ -28,12 +28,6 @@ impl ChannelState {
             ChannelState::Closed(reason) => 3 | (reason.code() as u64) << 8,
             ChannelState::Unknown(code) => code as u64,
         }
-    }
-
-    /// The code in the entry's low byte.
-    pub(super) const fn code(self) -> u8 {
-        let [state, ..] = self.to_word().to_le_bytes();
-        state
     }
 
     const fn from_word(word: u64) -> Self {
@@ -53,13 +47,13 @@ impl ChannelState {
 #[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "control", serde(rename_all = "snake_case"))]
 pub enum EntryError {
-    /// A session that was not confirmed is in a state that only a confirmed one has, or none at all.
-    #[error("the directory entry of channel {channel} has state {state:#x} before the guest has confirmed")]
+    /// A state that this session cannot be in: confirmed before the guest has confirmed, superseded by itself, or unknown.
+    #[error("the directory entry of channel {channel} has state {state:#x}, which this session cannot be in")]
     State {
         /// Number of the channel.
         channel: u64,
-        /// The state as read.
-        state: u8,
+        /// State and close reason as read.
+        state: u64,
     },
     /// The version is not one that was offered, or not one that this program speaks.
     #[error("the directory entry of channel {channel} has version {found}, this program speaks {supported}")]

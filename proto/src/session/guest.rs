@@ -242,7 +242,7 @@ impl Joiner {
     /// Checks what the host echoed.
     fn check(&self, channel: u64, entry: &Entry) -> Result<(), EntryError> {
         if entry.state != ChannelState::Offered {
-            return Err(EntryError::State { channel, state: entry.state.code() });
+            return Err(EntryError::State { channel, state: entry.state.to_word() });
         }
         let supported = self.request.versions;
         if !supported.contains(entry.version) {
@@ -418,6 +418,11 @@ impl Attachment {
                     // Whoever takes the channel over gets a salt of his own.
                     return Standing::Lost(AttachmentEvent::Damaged(self.wrong_nonce(nonce)));
                 }
+            }
+            // That is told by another nonce: of this one it would end the program for good.
+            ChannelState::Closed(CloseReason::Superseded) => {
+                let (channel, state) = (self.offer.channel, state.to_word());
+                return Standing::Lost(AttachmentEvent::Damaged(EntryError::State { channel, state }));
             }
             ChannelState::Closed(reason) => reason,
             ChannelState::Offered | ChannelState::Attached | ChannelState::Unknown(_) => {
