@@ -236,7 +236,7 @@ impl Guest {
         match event {
             GuestEvent::Attached { .. } => self.begin_exchange(),
             GuestEvent::HostRestarted | GuestEvent::HostBack => self.host_is_there(),
-            GuestEvent::Detached(_) | GuestEvent::Superseded => self.exchange.end(),
+            GuestEvent::Detached(_) | GuestEvent::Fault(_) | GuestEvent::Superseded => self.exchange.end(),
             GuestEvent::Waiting(_) | GuestEvent::HostAway | GuestEvent::HostStale => {}
         }
         self.take_outcomes();
@@ -256,6 +256,7 @@ impl Guest {
             GuestEvent::HostStale => Event::HostStale,
             GuestEvent::HostBack => Event::HostBack,
             GuestEvent::Detached(reason) => Event::Detached(reason),
+            GuestEvent::Fault(error) => Event::Fault(error),
             GuestEvent::Superseded => Event::Superseded,
         });
     }

@@ -433,6 +433,7 @@ impl Host {
                     resumed,
                 }
             }
+            (HostEvent::Fault { guest, error }, _) => Event::Fault { guest, error },
             (HostEvent::Stale, Some(binding)) => Event::Stale { guest: binding.identity },
             (HostEvent::Back, Some(binding)) => Event::Back { guest: binding.identity },
             (HostEvent::Undelivered { guest, what }, _) => Event::Undelivered { guest, what },

@@ -33,6 +33,7 @@ mod keeper;
 mod lab;
 mod libvirt;
 mod logs;
+pub mod malicious_peer;
 mod modules;
 pub mod old_peer;
 mod packages;

@@ -34,7 +34,7 @@ mod text;
 pub use answer::{Answer, Refusal, clear_answer, read_answer, write_answer};
 pub use cell::{JoinRequest, clear_request, is_still_there, read_request, write_request};
 pub use close::CloseReason;
-pub use entry::{ChannelState, Entry, read_entry};
+pub use entry::{ChannelState, Entry, EntryError, read_entry};
 pub use guest::{Attachment, AttachmentEvent, JoinProgress, Joiner, Offer};
 pub use host::{Admission, Binding, Channel, ChannelEvent, Phase, ScannedCells, Starts};
 pub use host_pulse::{HostPulse, Rival};

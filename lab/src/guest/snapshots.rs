@@ -85,7 +85,9 @@ fn wait_until(qmp: &mut Qmp, command: &str, status: &str) -> Result<(), Error> {
         match answer.get("status").and_then(Value::as_str) {
             Some(found) if found == status => return Ok(()),
             Some(found) if found == "failed" || Instant::now() >= deadline => {
-                return Err(Error::Failed(format!("a machine's memory is to be moved, and is {found}: {answer}")));
+                return Err(Error::Failed(format!(
+                    "a machine's memory is to be moved, and is {found}: {answer}"
+                )));
             }
             _ => thread::sleep(POLL),
         }

@@ -208,6 +208,7 @@ fn request(memory: &impl Memory, geometry: &Geometry, random: &mut Rng) -> u64 {
         features_required: if random.u8(0..8) == 0 { random.u64(..) } else { 0 },
         features_optional: random.u64(..),
         name: Text::truncated(&name),
+        second_writer: random.bool(),
     };
     let cell = geometry.cell(random.u64(0..cell_word::COUNT)).expect("below the number of cells");
     write_request(memory, cell, &request);

@@ -7,8 +7,8 @@ use crate::layout::{
 use crate::memory::Memory;
 use crate::ring::{Consumer, Producer, View, handed_over};
 use crate::session::{
-    Answer, Attachment, AttachmentEvent, CloseReason, Entropy, Identity, JoinProgress, JoinRequest, Joiner,
-    Liveness, Offer, Text, Uuid,
+    Answer, Attachment, AttachmentEvent, CloseReason, Entropy, EntryError, Identity, JoinProgress,
+    JoinRequest, Joiner, Liveness, Offer, Text, Uuid,
 };
 use core::time::Duration;
 
@@ -45,6 +45,8 @@ pub enum Waiting {
     Host,
     /// The host refuses.
     Refused(Answer),
+    /// The host offers a channel in a way that cannot be right.
+    Unusable(EntryError),
 }
 
 impl core::fmt::Display for Waiting {
@@ -54,6 +56,7 @@ impl core::fmt::Display for Waiting {
             Waiting::RegionClosing => f.write_str("the region is being formatted anew"),
             Waiting::Host => f.write_str("the host does not answer: is ivringd running?"),
             Waiting::Refused(answer) => write!(f, "the host refuses: {}", answer.refusal),
+            Waiting::Unusable(error) => error.fmt(f),
         }
     }
 }
@@ -80,6 +83,9 @@ pub enum GuestEvent {
     HostBack,
     /// The session is over and will be asked for again.
     Detached(CloseReason),
+    /// The host wrote what cannot be right, found elsewhere than in [`GuestEnd::receive`]: the session is over and will be
+    /// asked for again.
+    Fault(LinkError),
     /// The session is over for good: a newer program has this identity.
     Superseded,
 }
@@ -195,18 +201,21 @@ impl<M: Memory + Clone> GuestEnd<M> {
                         Some(GuestEvent::Attached { channel: offer.channel, version: offer.version })
                     }
                     JoinProgress::Refused(answer) => self.tell(Waiting::Refused(answer)),
+                    JoinProgress::Unusable(error) => {
+                        self.check_region(now).or_else(|| self.tell(Waiting::Unusable(error)))
+                    }
                     JoinProgress::Waiting => {
                         let silent = now.saturating_sub(*since) > NO_ANSWER;
-                        let refused = matches!(self.told, Some(Waiting::Refused(_)));
+                        let refused = matches!(self.told, Some(Waiting::Refused(_) | Waiting::Unusable(_)));
                         self.check_region(now)
                             .or_else(|| (silent && !refused).then(|| self.tell(Waiting::Host)).flatten())
                     }
                 }
             }
             State::Attached { attachment, link } => {
-                if link.is_wedged(now) || link.tx().fault().is_some() {
+                if let Some(fault) = link.wedged(now).or(link.tx().fault()) {
                     attachment.bye(&self.memory, CloseReason::GuestFault);
-                    return Some(self.detached(CloseReason::GuestFault, now));
+                    return Some(self.broken(fault.into(), now));
                 }
                 let event = attachment.poll(&self.memory, now, entropy)?;
                 Some(match event {
@@ -216,6 +225,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
                     AttachmentEvent::HostBack => GuestEvent::HostBack,
                     AttachmentEvent::Reformatted => self.detached(CloseReason::Reformat, now),
                     AttachmentEvent::Closed(reason) => self.detached(reason, now),
+                    AttachmentEvent::Damaged(error) => self.broken(error.into(), now),
                 })
             }
             State::Ended => None,
@@ -262,6 +272,12 @@ impl<M: Memory + Clone> GuestEnd<M> {
                 None
             }
         }
+    }
+
+    fn broken(&mut self, error: LinkError, now: Duration) -> GuestEvent {
+        self.counters = self.counters();
+        self.state = State::Region { next_look: now + REJOIN };
+        GuestEvent::Fault(error)
     }
 
     fn detached(&mut self, reason: CloseReason, now: Duration) -> GuestEvent {

@@ -5,7 +5,8 @@ use crate::layout::{ChannelPlace, Geometry, VersionRange, control_word as word};
 use crate::memory::Memory;
 use crate::ring::{Consumer, HEADER, Producer, View, handed_over, walk};
 use crate::session::{
-    Binding, Channel, ChannelEvent, CloseReason, Entropy, Identity, JoinRequest, Phase, Refusal, Starts,
+    Binding, Channel, ChannelEvent, CloseReason, Entropy, EntryError, Identity, JoinRequest, Phase, Refusal,
+    Starts,
 };
 use core::time::Duration;
 
@@ -29,6 +30,13 @@ pub enum HostEvent {
     Attached {
         /// True when a session of the same boot went before.
         resumed: bool,
+    },
+    /// The guest wrote what cannot be right, found elsewhere than in [`HostEnd::receive`]. Followed by `Detached`.
+    Fault {
+        /// Who.
+        guest: Identity,
+        /// What was wrong, with the value.
+        error: LinkError,
     },
     /// The guest's heartbeat has stopped; it may be paused.
     Stale,
@@ -78,6 +86,7 @@ struct Drain {
 #[derive(Debug)]
 pub struct HostEnd<M> {
     memory: M,
+    index: u64,
     channel: Channel,
     link: Option<Link<M>>,
     /// Where the rings go on while there is no link.
@@ -128,6 +137,7 @@ impl<M: Memory + Clone> HostEnd<M> {
             to_host: sane(memory.load(place.to_host.consumer + word::HEAD)),
             to_guest: sane(memory.load(place.to_guest.producer + word::HINT)),
             memory,
+            index,
             channel,
             link: None,
             drain: None,
@@ -146,14 +156,18 @@ impl<M: Memory + Clone> HostEnd<M> {
         let Some(binding) = self.channel.binding().copied() else { return };
         if !VersionRange::SUPPORTED.contains(binding.version) {
             // Begun with a newer host than this one: the guest joins anew, with what both speak.
-            return self.close(CloseReason::HostFault);
+            return self.give_up(EntryError::Version {
+                channel: self.index,
+                found: binding.version,
+                supported: VersionRange::SUPPORTED,
+            });
         }
         let place = *self.channel.place();
         let tx = Producer::recover(self.memory.clone(), place.to_guest, binding.to_guest_salt);
         let rx = Consumer::resume(self.memory.clone(), place.to_host, binding.salt);
         match (tx, rx) {
             (Ok(tx), Ok(rx)) => self.link = Some(Link::new(tx, rx)),
-            _ => self.close(CloseReason::HostFault),
+            (Err(fault), _) | (_, Err(fault)) => self.give_up(fault),
         }
     }
 
@@ -188,8 +202,8 @@ impl<M: Memory + Clone> HostEnd<M> {
         if let Some(drain) = self.drain {
             return if drain.done || self.link.is_none() { self.finish(drain.after, entropy) } else { None };
         }
-        if self.link().is_some_and(|link| link.is_wedged(now)) {
-            self.close(CloseReason::HostFault);
+        if let Some(fault) = self.link().and_then(|link| link.wedged(now)) {
+            self.give_up(fault);
         }
         match self.channel.poll(&self.memory, now)? {
             ChannelEvent::Confirmed => {
@@ -231,6 +245,11 @@ impl<M: Memory + Clone> HostEnd<M> {
         }
         let confirmed = self.channel.phase() != Phase::Offered;
         self.begin_drain(After::Offer(*request), confirmed);
+    }
+
+    /// The guest still asks for what it was offered.
+    pub(super) fn offer_again(&self) {
+        self.channel.offer_again(&self.memory);
     }
 
     /// Asks the incumbent whether it lives, for the newcomer in `cell`.
@@ -350,17 +369,28 @@ impl<M: Memory + Clone> HostEnd<M> {
     ///
     /// # Errors
     ///
-    /// [`SendError::NotAttached`] without a session, else what `send` returns. A fault closes the session.
+    /// [`SendError::NotAttached`] without a session, else what `send` returns. A fault closes the session, and is told as an
+    /// event, too.
     #[inline]
     pub fn send_with<T>(
         &mut self,
         send: impl FnOnce(&mut Link<M>) -> Result<T, SendError>,
     ) -> Result<T, SendError> {
         let result = self.link().ok_or(SendError::NotAttached).and_then(send);
-        if let Err(SendError::Fault(_)) = &result {
-            self.close(CloseReason::HostFault);
+        if let Err(SendError::Fault(fault)) = &result {
+            self.give_up(*fault);
         }
         result
+    }
+
+    /// Closes the session of a guest that broke its rings, and says how it did.
+    #[cold]
+    fn give_up(&mut self, error: impl Into<LinkError>) {
+        if let Some(binding) = self.channel.binding() {
+            let guest = binding.identity;
+            self.tell(HostEvent::Fault { guest, error: error.into() });
+        }
+        self.close(CloseReason::HostFault);
     }
 
     /// Closes the session and leaves the channel bound.

@@ -111,6 +111,14 @@ pub enum Fault {
         /// The position as given.
         position: u64,
     },
+    /// The hint stays ahead of a ring in which nothing more is published.
+    #[error("hint {hint} stays ahead of position {position}, where nothing is published: the ring is wedged")]
+    Wedged {
+        /// The hint as read.
+        hint: u64,
+        /// Where the consumer waits.
+        position: u64,
+    },
     /// The header at a producer's position is not zero before its first record: somebody else writes this ring.
     #[error("header {header:#018x} at position {position}, where nothing was written yet: a second writer")]
     Occupied {

@@ -1,7 +1,7 @@
 //! A channel's directory entry: the host's echo of a join request, as it lies in the region.
 
 use super::{CloseReason, Uuid};
-use crate::layout::{Version, entry_word as word};
+use crate::layout::{Version, VersionRange, entry_word as word};
 use crate::memory::Memory;
 
 /// State of a channel as the host publishes it.
@@ -20,7 +20,7 @@ pub enum ChannelState {
 }
 
 impl ChannelState {
-    const fn to_word(self) -> u64 {
+    pub(super) const fn to_word(self) -> u64 {
         match self {
             ChannelState::Free(None) => 0,
             ChannelState::Free(Some(reason)) => (reason.code() as u64) << 8,
@@ -42,6 +42,52 @@ impl ChannelState {
             code => ChannelState::Unknown(code),
         }
     }
+}
+
+/// What an entry says of a guest's session that cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "control", serde(rename_all = "snake_case"))]
+pub enum EntryError {
+    /// A state that this session cannot be in: confirmed before the guest has confirmed, superseded by itself, or unknown.
+    #[error("the directory entry of channel {channel} has state {state:#x}, which this session cannot be in")]
+    State {
+        /// Number of the channel.
+        channel: u64,
+        /// State and close reason as read.
+        state: u64,
+    },
+    /// The version is not one that was offered, or not one that this program speaks.
+    #[error("the directory entry of channel {channel} has version {found}, this program speaks {supported}")]
+    Version {
+        /// Number of the channel.
+        channel: u64,
+        /// The version as read.
+        found: Version,
+        /// What would do.
+        supported: VersionRange,
+    },
+    /// A start position that no ring gets to.
+    #[error("the directory entry of channel {channel} has start {position}, not a multiple of 8 below 2^62")]
+    Start {
+        /// Number of the channel.
+        channel: u64,
+        /// The position as read.
+        position: u64,
+    },
+    /// The nonce is another, and the rest is still this session's.
+    #[error(
+        "the directory entry of channel {channel} has nonce {found:#018x} instead of {expected:#018x}, with the same \
+         salt: somebody else writes there"
+    )]
+    Nonce {
+        /// Number of the channel.
+        channel: u64,
+        /// The nonce as read.
+        found: u64,
+        /// This session's.
+        expected: u64,
+    },
 }
 
 /// An entry as read: copied once, not yet checked.

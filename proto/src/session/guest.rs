@@ -2,8 +2,8 @@
 
 use super::entry::{is_session, read_entry, read_standing};
 use super::{
-    Answer, ChannelState, CloseReason, Entropy, JoinRequest, Liveness, Pulse, SecondWriter, Uuid, Watch,
-    clear_request, is_still_there, read_answer, read_request, write_request,
+    Answer, BEAT, ChannelState, CloseReason, Entropy, Entry, EntryError, JoinRequest, Liveness, Pulse,
+    SecondWriter, Uuid, Watch, clear_request, is_still_there, read_answer, read_request, write_request,
 };
 use crate::layout::{
     ChannelPlace, Geometry, Superblock, Version, cell_word, control_word as word, entry_word, status_word,
@@ -54,6 +54,8 @@ pub enum JoinProgress {
     Waiting,
     /// The host refuses; the request stands and is repeated.
     Refused(Answer),
+    /// The host offers a channel in a way that cannot be right; the request stands and is repeated.
+    Unusable(EntryError),
     /// Start the rings, then [`Attachment::confirm`].
     Offered(Offer),
 }
@@ -117,9 +119,11 @@ impl Joiner {
         now: Duration,
         entropy: &mut impl Entropy,
     ) -> JoinProgress {
-        if let Some(offer) = self.find_offer(memory, geometry) {
-            return JoinProgress::Offered(offer);
-        }
+        let offered = match self.find_offer(memory, geometry) {
+            Some(Ok(offer)) => return JoinProgress::Offered(offer),
+            Some(Err(error)) => JoinProgress::Unusable(error),
+            None => JoinProgress::Waiting,
+        };
         match self.written {
             None if now >= self.next_try => self.write(memory, geometry, now, entropy),
             None => {}
@@ -133,7 +137,7 @@ impl Joiner {
                 self.maintain(memory, geometry, written, now, entropy);
             }
         }
-        JoinProgress::Waiting
+        offered
     }
 
     /// Takes the request back.
@@ -203,21 +207,21 @@ impl Joiner {
         }
     }
 
-    fn find_offer<M: Memory>(&self, memory: &M, geometry: &Geometry) -> Option<Offer> {
+    fn find_offer<M: Memory>(&self, memory: &M, geometry: &Geometry) -> Option<Result<Offer, EntryError>> {
         (0..geometry.channels()).find_map(|channel| {
             let place = geometry.channel(channel)?;
             if !is_session(memory, place.entry, self.request.nonce) {
                 return None;
             }
             let entry = read_entry(memory, place.entry);
-            let sane = |position: u64| position.is_multiple_of(8) && position < MAX_POSITION;
-            (entry.nonce == self.request.nonce
-                && entry.state == ChannelState::Offered
-                && self.request.versions.contains(entry.version)
-                && sane(entry.to_host_start)
-                && sane(entry.to_guest_start)
-                && is_session(memory, place.entry, self.request.nonce))
-            .then_some(Offer {
+            if entry.nonce != self.request.nonce || !is_session(memory, place.entry, self.request.nonce) {
+                return None;
+            }
+            // The request was granted and is taken back already: the host says so in the next echo.
+            if matches!(entry.state, ChannelState::Free(_) | ChannelState::Closed(_)) {
+                return None;
+            }
+            Some(self.check(channel, &entry).map(|()| Offer {
                 channel,
                 place,
                 nonce: entry.nonce,
@@ -227,8 +231,24 @@ impl Joiner {
                 to_guest_start: entry.to_guest_start,
                 version: entry.version,
                 features: entry.features,
-            })
+            }))
         })
+    }
+
+    /// Checks what the host echoed.
+    fn check(&self, channel: u64, entry: &Entry) -> Result<(), EntryError> {
+        if entry.state != ChannelState::Offered {
+            return Err(EntryError::State { channel, state: entry.state.to_word() });
+        }
+        let supported = self.request.versions;
+        if !supported.contains(entry.version) {
+            return Err(EntryError::Version { channel, found: entry.version, supported });
+        }
+        let sane = |position: u64| position.is_multiple_of(8) && position < MAX_POSITION;
+        match [entry.to_host_start, entry.to_guest_start].into_iter().find(|position| !sane(*position)) {
+            Some(position) => Err(EntryError::Start { channel, position }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -245,6 +265,8 @@ pub enum AttachmentEvent {
     HostBack,
     /// The session is over.
     Closed(CloseReason),
+    /// The directory entry cannot be right: nothing more is written, join anew.
+    Damaged(EntryError),
     /// The region is being, or has been, formatted anew: the session is over, read the superblock again.
     Reformatted,
 }
@@ -269,6 +291,8 @@ pub struct Attachment {
     watch: Watch,
     host: Liveness,
     next_look: Duration,
+    /// Since when the entry has no nonce.
+    changing_since: Option<Duration>,
     ended: bool,
 }
 
@@ -308,6 +332,7 @@ impl Attachment {
             watch: Watch::start(memory.load(status + status_word::HEARTBEAT), now, stale_after),
             host: Liveness::Alive,
             next_look: now,
+            changing_since: None,
             ended: false,
         }
     }
@@ -340,9 +365,18 @@ impl Attachment {
         }
         self.next_look = now + LOOK;
         // First of all: who has lost the channel must not write into it.
-        if let Some(lost) = self.look_for_loss(memory)? {
-            self.ended = true;
-            return Some(lost);
+        match self.own_standing(memory) {
+            Standing::Mine => self.changing_since = None,
+            // The host changes an entry in a moment. One that stays so was scribbled over, or the host died: join anew.
+            Standing::Changing => {
+                let since = *self.changing_since.get_or_insert(now);
+                self.ended = now.saturating_sub(since) > 2 * BEAT;
+                return self.ended.then(|| AttachmentEvent::Damaged(self.wrong_nonce(0)));
+            }
+            Standing::Lost(event) => {
+                self.ended = true;
+                return Some(event);
+            }
         }
         let challenge = memory.load(self.offer.place.entry + entry_word::CHALLENGE);
         if challenge != self.challenge {
@@ -360,20 +394,15 @@ impl Attachment {
         self.look_at_host(memory, now)
     }
 
-    /// Whether the channel is lost; `None` when that cannot be said now.
-    fn look_for_loss<M: Memory>(&self, memory: &M) -> Option<Option<AttachmentEvent>> {
-        let standing = match self.standing(memory) {
+    /// Whether the channel is still this guest's own: by what the host says, and by what stands in the guest's own words.
+    fn own_standing<M: Memory>(&self, memory: &M) -> Standing {
+        match self.standing(memory) {
             Standing::Mine if self.pulse.read_back(memory).is_err() => match self.standing(memory) {
                 Standing::Mine => Standing::Lost(AttachmentEvent::Closed(CloseReason::SecondWriter)),
                 // It is the next owner who writes here, and he was admitted before he did.
                 standing => standing,
             },
             standing => standing,
-        };
-        match standing {
-            Standing::Mine => Some(None),
-            Standing::Changing => None,
-            Standing::Lost(event) => Some(Some(event)),
         }
     }
 
@@ -390,18 +419,35 @@ impl Attachment {
             ChannelState::Free(None) => CloseReason::Evicted,
             // The host stores 0 before it writes another echo.
             _ if nonce == 0 => return Standing::Changing,
-            _ if nonce != self.offer.nonce => match read_entry(memory, self.offer.place.entry) {
-                // Each session of a channel begins behind all before it: an older one has come back, with the whole region.
-                entry if entry.to_host_start < self.offer.to_host_start => CloseReason::SecondWriter,
-                entry if entry.uuid == self.uuid => CloseReason::Superseded,
-                _ => CloseReason::Evicted,
-            },
+            _ if nonce != self.offer.nonce => {
+                let entry = read_entry(memory, self.offer.place.entry);
+                if entry.to_host_start < self.offer.to_host_start {
+                    // Each session of a channel begins behind all before it: an older one has come back, with the whole region.
+                    CloseReason::SecondWriter
+                } else if entry.uuid != self.uuid {
+                    CloseReason::Evicted
+                } else if entry.salt != self.offer.salt {
+                    CloseReason::Superseded
+                } else {
+                    // Whoever takes the channel over gets a salt of his own.
+                    return Standing::Lost(AttachmentEvent::Damaged(self.wrong_nonce(nonce)));
+                }
+            }
+            // That is told by another nonce: of this one it would end the program for good.
+            ChannelState::Closed(CloseReason::Superseded) => {
+                let (channel, state) = (self.offer.channel, state.to_word());
+                return Standing::Lost(AttachmentEvent::Damaged(EntryError::State { channel, state }));
+            }
             ChannelState::Closed(reason) => reason,
             ChannelState::Offered | ChannelState::Attached | ChannelState::Unknown(_) => {
                 return Standing::Mine;
             }
         };
         Standing::Lost(AttachmentEvent::Closed(reason))
+    }
+
+    fn wrong_nonce(&self, found: u64) -> EntryError {
+        EntryError::Nonce { channel: self.offer.channel, found, expected: self.offer.nonce }
     }
 
     fn look_at_host<M: Memory>(&mut self, memory: &M, now: Duration) -> Option<AttachmentEvent> {

@@ -132,8 +132,8 @@ pub enum Phase {
 /// What the host decides about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// The session exists already; nothing to do.
-    Same,
+    /// The session exists already, on this channel.
+    Same(usize),
     /// Give it this free channel.
     Fresh(usize),
     /// The identity's own channel, whose session is over or is replaced: offer it anew.
@@ -174,7 +174,7 @@ impl Admission {
                     return if channel.challenge.is_some() {
                         Admission::Pending
                     } else if binding.nonce == request.nonce && !matches!(channel.phase, Phase::Closed(_)) {
-                        Admission::Same
+                        Admission::Same(index)
                     } else if channel.phase == Phase::Attached && binding.boot != request.boot {
                         Admission::Challenge(index)
                     } else {
@@ -240,6 +240,8 @@ pub struct Channel {
     watch: Watch,
     liveness: Liveness,
     challenge: Option<Challenge>,
+    /// Of the offer that is not confirmed.
+    starts: Option<Starts>,
     stale_after: Duration,
 }
 
@@ -253,6 +255,7 @@ impl Channel {
             watch: Watch::start(0, Duration::ZERO, stale_after),
             liveness: Liveness::Alive,
             challenge: None,
+            starts: None,
             stale_after,
         }
     }
@@ -295,6 +298,12 @@ impl Channel {
             return channel;
         };
         channel.phase = phase;
+        channel.starts = (phase == Phase::Offered).then_some(Starts {
+            to_host: entry.to_host_start,
+            to_guest: entry.to_guest_start,
+            salt: entry.salt,
+            to_guest_salt: entry.to_guest_salt,
+        });
         channel.binding = Some(Binding {
             identity: Identity { uuid: entry.uuid, port },
             name: Text::read(memory, text + word::NAME),
@@ -386,6 +395,17 @@ impl Channel {
         self.phase = Phase::Offered;
         self.binding = Some(binding);
         self.challenge = None;
+        self.starts = Some(starts);
+    }
+
+    /// The guest still asks for the session that it was offered: writes the echo anew, where somebody has scribbled over it.
+    pub fn offer_again<M: Memory>(&self, memory: &M) {
+        if let (Phase::Offered, Some(binding), Some(starts)) = (self.phase, &self.binding, self.starts) {
+            let echo = binding.entry(ChannelState::Offered, starts);
+            if read_entry(memory, self.place.entry) != echo {
+                write_echo(memory, self.place.entry, &echo);
+            }
+        }
     }
 
     /// Asks the incumbent whether it lives, for the newcomer `request` in cell `cell`.

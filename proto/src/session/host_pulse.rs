@@ -25,6 +25,8 @@ pub enum Rival {
 pub struct HostPulse {
     status: u64,
     epoch: u64,
+    /// The epoch as it was stored last.
+    written: u64,
     pulse: Pulse,
     /// Somebody else's heartbeat, while there is one.
     rival: Option<Watch>,
@@ -44,7 +46,7 @@ impl HostPulse {
         memory.before_publish();
         memory.store_release(status + status_word::EPOCH, epoch);
         memory.after_publish();
-        HostPulse { status, epoch, pulse, rival: None }
+        HostPulse { status, epoch, written: epoch, pulse, rival: None }
     }
 
     /// The incarnation of this host.
@@ -57,7 +59,7 @@ impl HostPulse {
         self.rival.is_some()
     }
 
-    /// Reads the heartbeat back, and beats when a beat is due. Never blocks; call it every few milliseconds.
+    /// Reads the heartbeat back, and beats when a beat is due; with each beat also the epoch, by which guests go. Never blocks; call it every few milliseconds.
     pub fn beat<M: Memory>(
         &mut self,
         memory: &M,
@@ -70,12 +72,20 @@ impl HostPulse {
         }
         // Random numbers come from the kernel: drawn for a beat, not for each look.
         let beaten = match self.pulse.read_back(memory) {
-            Ok(()) if now >= self.pulse.due() => self.pulse.beat(memory, now, entropy.word()).map(drop),
+            Ok(()) if now >= self.pulse.due() => self
+                .read_back_epoch(memory)
+                .and_then(|()| self.pulse.beat(memory, now, entropy.word()).map(drop)),
             looked => looked,
         };
         let second = beaten.err()?;
-        self.rival = Some(Watch::start(second.found, now, SILENCE));
+        let heartbeat = memory.load(self.status + status_word::HEARTBEAT);
+        self.rival = Some(Watch::start(heartbeat, now, SILENCE));
         Some(Rival::Found(second))
+    }
+
+    fn read_back_epoch<M: Memory>(&self, memory: &M) -> Result<(), SecondWriter> {
+        let found = memory.load(self.status + status_word::EPOCH);
+        if found == self.written { Ok(()) } else { Err(SecondWriter { written: self.written, found }) }
     }
 
     /// Begins a new epoch after [`Rival::Gone`].
@@ -90,10 +100,11 @@ impl HostPulse {
     }
 
     /// Tells the guests that the host leaves; their sessions stay. One that stands by tells them nothing.
-    pub fn leave<M: Memory>(&self, memory: &M) {
+    pub fn leave<M: Memory>(&mut self, memory: &M) {
         if self.stands_by() {
             return;
         }
+        self.written = 0;
         memory.before_publish();
         memory.store_release(self.status + status_word::EPOCH, 0);
         memory.after_publish();

@@ -9,7 +9,7 @@ pub const BEAT: Duration = Duration::from_secs(1);
 /// Somebody else wrote into this side's own line: a clone of a snapshot, a second program with the same identity, a
 /// rolled-back region or a scribbler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("heartbeat reads {found:#018x} and {written:#018x} was written: somebody else writes here")]
+#[error("heartbeat or epoch reads {found:#018x} and {written:#018x} was written: somebody else writes here")]
 #[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
 pub struct SecondWriter {
     /// What this side wrote last.

@@ -155,6 +155,7 @@ fn join_requests_of_ever_new_guests_are_refused_counted_and_logged_now_and_then(
         for cell in 0..16 {
             number += 1;
             let request = JoinRequest {
+                second_writer: false,
                 attempt: entropy(),
                 nonce: entropy(),
                 identity: Identity { uuid: uuid(number), port: Port::agent() },

@@ -17,6 +17,7 @@ const HONEST: &str = "6b7c1f2e-0000-4000-8000-000000000001";
 
 fn request() -> JoinRequest {
     JoinRequest {
+        second_writer: false,
         attempt: entropy(),
         nonce: entropy(),
         identity: Identity { uuid: uuid(1), port: Port::agent() },
