@@ -151,7 +151,8 @@ pub enum Event {
     /// Somebody else writes this host's own heartbeat: a second daemon, a region that was reverted, or a guest that
     /// scribbles. The host goes on in a new epoch.
     SecondWriter(SecondWriter),
-    /// The region's file was taken away or resized: nothing works any more, close the host.
+    /// The region's file was taken away or resized: nothing works any more, close the host. If only a page is touched that is
+    /// not there, that is told after [`guard_mappings`](crate::guard_mappings); without it the access has ended the process.
     Lost(RegionLost),
     /// Events are missing at this place, because this [`Client`](crate::Client) read them too slowly. A host misses none.
     Missed {
