@@ -62,10 +62,9 @@ pub(super) fn list(ls: &Ls, daemon: &Endpoint, out: &mut Output) -> Result<(), F
     } else {
         print(&list, out)?;
     }
-    match &list.not_served[..] {
-        [] => Ok(()),
-        _ => Err(Failure::Silent(Code::Negative)),
-    }
+    // Asked for by its name, a region that is not served is a negative answer; else it is one line of the list.
+    let asked_and_lost = ls.region.name.is_some() && !list.not_served.is_empty();
+    if asked_and_lost { Err(Failure::Silent(Code::Negative)) } else { Ok(()) }
 }
 
 fn print(list: &Guests, out: &mut Output) -> Result<(), Failure> {
