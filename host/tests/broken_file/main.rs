@@ -2,6 +2,8 @@
 //!
 //! As root these tests run the daemon as another user, who may do nothing but use its region and its folder.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
+
 mod cut;
 mod descriptors;
 #[path = "../daemon/fake_guest.rs"]
