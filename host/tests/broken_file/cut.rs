@@ -1,12 +1,16 @@
 //! A region's file that is cut, extended, removed, replaced or closed to others while it is in use.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::fake_guest::{FakeGuest, Seen};
 use crate::place::Place;
 use crate::running::Daemon;
-use crate::two::{A, SIZE, Two};
+use crate::two::{A, Ended, SIZE, Two};
 use crate::unprivileged::{daemon, fails, give};
 
 /// Gives the file another size.
@@ -77,7 +81,7 @@ fn a_file_that_was_removed_is_not_made_again_but_awaited() {
     two.wait_until_lost("was removed while in use: the VMs that run still have the old memory");
     two.one_is_lost_and_the_other_works();
     // Longer than between two looks.
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_millis(1500));
     assert!(!two.path().exists(), "it was made by the daemon");
 
     // As a VM that starts makes it: empty at first.
@@ -124,7 +128,7 @@ fn something_else_in_its_place_is_left_alone() {
 fn a_region_that_is_closed_to_others_goes_on_and_cannot_be_opened_again() {
     let two = Two::start();
     fs::set_permissions(two.path(), Permissions::from_mode(0o000)).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_millis(1500));
     two.the_other_works();
     two.daemon.ok(&["send", "web1", "t", "open files stay open"]);
     assert_eq!(two.web1.message().1, b"open files stay open");
@@ -167,7 +171,7 @@ fn regions_that_a_pattern_found_outlive_the_last_named_one() {
     fs::remove_file(place.region_path()).unwrap();
     let regions = || running.status()["regions"].as_array().unwrap().len();
     while regions() == 2 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
     }
     running.ok(&["ping", "web1", "--count", "1"]);
 
@@ -176,11 +180,42 @@ fn regions_that_a_pattern_found_outlive_the_last_named_one() {
     file.set_len(4096).unwrap();
     drop(guest);
     while regions() == 1 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
     }
     file.set_len(0).unwrap();
     file.set_len(SIZE).unwrap();
     let _guest = FakeGuest::attached(&place.region_path_of(A), A, "web1");
     running.ok(&["ping", "web1", "--count", "1"]);
     running.stopped();
+}
+
+#[test]
+fn a_file_that_is_cut_while_it_is_inspected_is_an_error() {
+    let place = Place::new();
+    Daemon::start_command(&place, daemon(&place, &["--size", "1M", "--region", place.region()])).stopped();
+    let bytes = fs::read(place.region_path()).unwrap();
+    let end = AtomicBool::new(false);
+    let mut codes = BTreeSet::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = File::options().write(true).open(place.region_path()).unwrap();
+            while !end.load(Ordering::Relaxed) {
+                // Long enough to begin in the one state and to go on in the other.
+                std::thread::sleep(Duration::from_micros(300));
+                file.set_len(0).unwrap();
+                std::thread::sleep(Duration::from_micros(300));
+                file.write_all_at(&bytes, 0).unwrap();
+            }
+        });
+        let _ended = Ended(&end);
+        for _ in 0..200 {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_ivring"));
+            let output = command.args(["inspect", place.region()]).output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            let code = output.status.code().unwrap_or_else(|| panic!("{}: {said}", output.status));
+            assert!(code != 5 || said.contains("had no page at offset") || said.contains("cannot"), "{said}");
+            codes.insert(code);
+        }
+    });
+    assert!(codes.contains(&5) && codes.iter().all(|code| [0, 1, 4, 5].contains(code)), "{codes:?}");
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ivring_host::region_file::{RegionError, RegionFile};
 
 use crate::place::Place;
+use crate::two::Ended;
 
 const MIB: u64 = 1 << 20;
 
@@ -29,6 +30,7 @@ fn a_link_that_comes_and_goes_is_never_followed() {
                 fs::rename(&file, &path).unwrap();
             }
         });
+        let _ended = Ended(&end);
         // Until both have happened, whatever the two threads' speed.
         while opened < 50 || refused < 50 {
             match RegionFile::open(&path, None) {
@@ -45,7 +47,6 @@ fn a_link_that_comes_and_goes_is_never_followed() {
                 Err(other) => panic!("{other}"),
             }
         }
-        end.store(true, Ordering::Relaxed);
     });
     let after = fs::metadata(&victim).unwrap();
     assert_eq!((after.len(), after.blocks(), after.mode()), (before.len(), 0, before.mode()));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -16,6 +17,15 @@ pub const B: &str = "6b7c1f2f-0000-4000-8000-000000000002";
 
 /// Size of both regions in bytes.
 pub const SIZE: u64 = 1 << 20;
+
+/// Says so to a thread when dropped, also by a test that fails: else it would be waited for without an end.
+pub struct Ended<'a>(pub &'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 pub struct Two {
     pub daemon: Daemon,
