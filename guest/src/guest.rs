@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::rand::GetRandomFlags;
 
 use crate::machine::{IdentifyError, Machine, identify};
-use crate::region::{MapError, Place, Region};
+use crate::region::{AtPath, MapError, Place, Region, RegionLost};
 use crate::{Event, Options};
 
 pub use arriving::Batch;
@@ -57,6 +57,8 @@ pub struct Guest {
     options: Options,
     region: Region,
     region_name: Text<NAME_LEN>,
+    /// How the region was lost, until one is found again.
+    lost: Option<RegionLost>,
     end: GuestEnd<MappedFile>,
     /// What is under way.
     exchange: Exchange,
@@ -111,6 +113,7 @@ impl Guest {
             end: begin(&region, &machine, &options),
             region,
             region_name: Text::EMPTY,
+            lost: None,
             machine,
             buffer: Vec::new(),
             events: VecDeque::new(),
@@ -167,6 +170,11 @@ impl Guest {
         self.region_name.as_str()
     }
 
+    /// How the region's memory was taken away, while none is found again.
+    pub fn lost(&self) -> Option<&RegionLost> {
+        self.lost.as_ref()
+    }
+
     /// True while messages flow.
     pub fn is_attached(&self) -> bool {
         self.end.is_attached()
@@ -189,23 +197,56 @@ impl Guest {
             self.follow_file();
         }
         for _ in 0..EVENTS_A_LOOK {
-            let Some(event) = self.end.poll(now, &mut entropy) else { break };
+            let event = if self.lost.is_none() { self.end.poll(now, &mut entropy) } else { None };
+            // Before anything is made of what stands in memory that is the region's no longer.
+            if self.lost.is_none()
+                && let Some(lost) = self.region.lost()
+            {
+                self.lose(lost);
+                break;
+            }
+            let Some(event) = event else { break };
             self.take_note(event);
         }
         self.exchange.expire(now);
         self.take_outcomes();
     }
 
-    /// Joins anew where the region's path leads to another file by now. The host of the old one, if there is one yet, is
-    /// told.
+    /// Joins anew where the region's path leads to another file by now, or where one is found after it was lost. The host
+    /// of the old one, if there is one yet, is told.
     fn follow_file(&mut self) {
-        if let Some(region) = self.region.successor() {
-            self.end.bye();
-            self.exchange.end();
-            self.end = begin(&region, &self.machine, &self.options);
-            self.region = region;
-            self.events.push_back(Event::RegionReplaced);
+        if self.lost.is_some() {
+            if let Ok(region) = Region::map(&self.options) {
+                self.lost = None;
+                self.join_another(region, Event::RegionFound);
+            }
+            return;
         }
+        match self.region.look() {
+            AtPath::Same => {}
+            AtPath::Cut(lost) => self.lose(lost),
+            AtPath::Another(region) => {
+                self.end.bye();
+                self.exchange.end();
+                self.join_another(region, Event::RegionReplaced);
+            }
+        }
+    }
+
+    fn join_another(&mut self, region: Region, event: Event) {
+        self.end = begin(&region, &self.machine, &self.options);
+        self.region = region;
+        self.events.push_back(event);
+    }
+
+    /// Gives the region up and touches it no more.
+    fn lose(&mut self, lost: RegionLost) {
+        self.exchange.end();
+        self.take_outcomes();
+        // An end that has not begun: without a session nothing is sent or received, and it is not polled.
+        self.end = begin(&self.region, &self.machine, &self.options);
+        self.lost = Some(lost.clone());
+        self.events.push_back(Event::RegionLost(lost));
     }
 
     /// The session begins to be used.

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ivring_proto::layout::Geometry;
-use ivring_proto::memory::MappedFile;
+use ivring_proto::memory::{MappedFile, Memory};
+use nix::fcntl::OFlag;
 
 use crate::discover::{DiscoverError, discover};
 use crate::options::Options;
@@ -26,6 +27,12 @@ pub enum MapError {
         path: PathBuf,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// A symbolic link, which might lead anywhere by the time it is followed.
+    #[error("{} is a symbolic link: name the file itself", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
     },
     /// The region's file has an impossible size.
     #[error(
@@ -50,7 +57,7 @@ impl MapError {
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => 3,
             Self::File { source, .. } if source.kind() == io::ErrorKind::IsADirectory => 4,
             Self::File { .. } => 5,
-            Self::Size { .. } => 4,
+            Self::Link { .. } | Self::Size { .. } => 4,
         }
     }
 }
@@ -71,6 +78,40 @@ impl fmt::Display for Place {
             Self::Device(address) => address.fmt(f),
         }
     }
+}
+
+/// How the region's memory was taken away.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegionLost {
+    /// An access found no page, after [`guard_mappings`](crate::guard_mappings).
+    #[error("{place} had no page at offset {at:#x}: its file was cut, or the device unplugged")]
+    NoPage {
+        /// Where the region was.
+        place: Place,
+        /// Offset of the access, in bytes.
+        at: u64,
+    },
+    /// The file is shorter than what is mapped of it.
+    #[error("{} had {was} bytes and now has {is}: it needs its size back", path.display())]
+    Cut {
+        /// The file.
+        path: PathBuf,
+        /// Its size when it was mapped, in bytes.
+        was: u64,
+        /// Its size now.
+        is: u64,
+    },
+}
+
+/// What the region's path leads to.
+#[derive(Debug)]
+pub(crate) enum AtPath {
+    /// The file that is mapped; as well while there is none, or none that can be mapped: what is mapped is as good as ever.
+    Same,
+    /// The same file, which has become shorter.
+    Cut(RegionLost),
+    /// Another file.
+    Another(Region),
 }
 
 /// The mapped region.
@@ -94,7 +135,12 @@ impl Region {
 
     fn map_file(path: &Path) -> Result<Self, MapError> {
         let failed = |source| MapError::File { path: path.to_owned(), source };
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+        let opened =
+            OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path);
+        let file = opened.map_err(|source| match fs::symlink_metadata(path) {
+            Ok(found) if found.is_symlink() => MapError::Link { path: path.to_owned() },
+            _ => failed(source),
+        })?;
         let metadata = file.metadata().map_err(failed)?;
         let size = metadata.len();
         if size < Geometry::MIN_SIZE || !size.is_power_of_two() {
@@ -105,15 +151,20 @@ impl Region {
         Ok(Region { memory, place: Place::File(path.to_owned()), file })
     }
 
-    /// The region that has taken this one's place, when its path leads to another file by now.
-    ///
-    /// `None` as well while there is no file, or none that can be mapped yet: what is mapped is as good as ever.
-    pub(crate) fn successor(&self) -> Option<Region> {
-        let (Place::File(path), Some(mapped)) = (&self.place, self.file) else { return None };
-        let found = fs::metadata(path).ok()?;
-        if (found.dev(), found.ino()) == mapped {
-            return None;
+    /// What its path leads to by now; a device's memory has none, and is the same.
+    pub(crate) fn look(&self) -> AtPath {
+        let (Place::File(path), Some(mapped)) = (&self.place, self.file) else { return AtPath::Same };
+        let Ok(found) = fs::symlink_metadata(path) else { return AtPath::Same };
+        if (found.dev(), found.ino()) != mapped {
+            return Self::map_file(path).map_or(AtPath::Same, AtPath::Another);
         }
-        Self::map_file(path).ok()
+        let (was, is) = (self.memory.size(), found.len());
+        if is < was { AtPath::Cut(RegionLost::Cut { path: path.clone(), was, is }) } else { AtPath::Same }
+    }
+
+    /// How the region was lost, if an access found that it was.
+    pub(crate) fn lost(&self) -> Option<RegionLost> {
+        let at = self.memory.broken_at()?;
+        Some(RegionLost::NoPage { place: self.place.clone(), at })
     }
 }

@@ -155,7 +155,8 @@ pub enum Event {
     /// Nobody else has written in this host's place for two beats and a half: it serves the region again, and its guests
     /// join anew.
     Regained,
-    /// The region's file was taken away or resized: nothing works any more, close the host.
+    /// The region's file was taken away or resized: nothing works any more, close the host. If only a page is touched that is
+    /// not there, that is told after [`guard_mappings`](crate::guard_mappings); without it the access has ended the process.
     Lost(RegionLost),
     /// Events are missing at this place, because this [`Client`](crate::Client) read them too slowly. A host misses none.
     Missed {

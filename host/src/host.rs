@@ -3,6 +3,7 @@
 mod arriving;
 mod control;
 mod faults;
+mod loss;
 mod rota;
 mod second_writer;
 mod sending;
@@ -100,7 +101,8 @@ pub struct Host {
     /// Whether something may wait for room on any channel.
     sending: bool,
     large_wanted: bool,
-    lost: bool,
+    /// How the region was lost, if it was.
+    lost: Option<String>,
     faults: Faults,
     /// Requests to join that were refused.
     refused: u64,
@@ -170,7 +172,7 @@ impl Host {
             moved: false,
             sending: false,
             large_wanted: true,
-            lost: false,
+            lost: None,
             faults: Faults::default(),
             refused: 0,
             // What a guest asks comes in out of that much, and what answers it goes out of as much again.
@@ -243,7 +245,7 @@ impl Host {
     pub fn poll_sessions(&mut self) -> Option<Event> {
         self.pump();
         // With events still to be told, more of them can wait: what guests do must not fill this process's memory.
-        if self.queue.is_empty() && !self.lost {
+        if self.queue.is_empty() && self.lost.is_none() {
             let now = self.started.elapsed();
             if now.saturating_sub(self.last_round) > self.longest_round {
                 self.rota.sweep();
@@ -259,7 +261,7 @@ impl Host {
 
     /// Sends what waits for room: messages in fragments.
     fn pump(&mut self) {
-        if self.lost || !std::mem::take(&mut self.sending) {
+        if self.lost.is_some() || !std::mem::take(&mut self.sending) {
             return;
         }
         for &index in self.rota.hot() {
@@ -274,7 +276,7 @@ impl Host {
 
     /// Publishes what was pushed and not flushed: it is not to wait for company.
     fn publish(&mut self) {
-        if !self.lost && std::mem::take(&mut self.unflushed) {
+        if self.lost.is_none() && std::mem::take(&mut self.unflushed) {
             for &index in self.rota.hot() {
                 if let Some(link) = self.ends[index].link() {
                     link.flush();
@@ -332,6 +334,10 @@ impl Host {
                 self.take_note(index, event);
             }
             self.take_outcomes(index, now);
+        }
+        // After all that has touched the region, and before anything of it is noted elsewhere.
+        if self.lose_pages() {
+            return;
         }
         if now >= self.next_check {
             self.next_check = now + BEAT;
@@ -433,7 +439,10 @@ impl Host {
                     resumed,
                 }
             }
-            (HostEvent::Fault { guest, error }, _) => Event::Fault { guest, error },
+            (HostEvent::Fault { guest, error }, _) => {
+                self.faults.note(&guest, error.to_string(), Instant::now());
+                Event::Fault { guest, error }
+            }
             (HostEvent::Stale, Some(binding)) => Event::Stale { guest: binding.identity },
             (HostEvent::Back, Some(binding)) => Event::Back { guest: binding.identity },
             (HostEvent::Undelivered { guest, what }, _) => Event::Undelivered { guest, what },
@@ -443,13 +452,6 @@ impl Host {
             self.faults.note(guest, error.to_string(), Instant::now());
         }
         self.queue.push_back(event);
-    }
-
-    fn check_file(&mut self) {
-        if let Err(lost) = self.region.file.still_same() {
-            self.lost = true;
-            self.queue.push_back(Event::Lost(lost));
-        }
     }
 
     /// Notes which virtual machines map the region; only of one that was seen can it be said that it is gone.
@@ -498,7 +500,7 @@ impl Host {
     /// Takes the channel away from a guest, when it has one. What it had published is received first; the guest reads
     /// why, and asks again after a while.
     pub fn evict(&mut self, guest: &Identity) -> bool {
-        if self.lost || self.pulse.stands_by() {
+        if self.lost.is_some() || self.pulse.stands_by() {
             return false;
         }
         let Some(index) = self.index_of(guest) else { return false };
@@ -510,7 +512,7 @@ impl Host {
     /// `receive` is given what guests have published already, until there is no more or `patience` is over, and at last
     /// what comes to nothing because this process ends.
     pub fn leave(mut self, patience: Duration, mut receive: impl FnMut(Event)) {
-        if self.lost {
+        if self.lost.is_some() {
             return;
         }
         self.pulse.leave(&self.region.memory);

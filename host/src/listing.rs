@@ -3,6 +3,7 @@
 use ivring_proto::control::{Counts, GuestIdentity};
 use ivring_proto::link::{Counters, Losses};
 use ivring_proto::session::{CloseReason, Liveness, Phase};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,28 @@ use crate::{GuestFaults, GuestInfo, LastFault};
 pub(crate) struct Guests {
     /// Every guest that has a channel, by region and channel.
     pub(crate) guests: Vec<Guest>,
+    /// Regions that should be served, and are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) not_served: Vec<NotServed>,
+}
+
+/// A region that was lost or cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NotServed {
+    /// Name of the region.
+    pub(crate) region: String,
+    pub(crate) path: String,
+    pub(crate) reason: String,
+}
+
+impl NotServed {
+    pub(crate) fn new(path: &Path, reason: String) -> Self {
+        NotServed {
+            region: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            path: path.display().to_string(),
+            reason,
+        }
+    }
 }
 
 /// One guest.

@@ -4,6 +4,8 @@
 //! the others exist to test the very same source of ring and session: a loom model, a simulation that kills a process
 //! before any single store, and a slow mapping.
 
+#[cfg(all(feature = "std", unix))]
+mod bus_error;
 mod copy;
 #[cfg(feature = "std")]
 mod crash;
@@ -11,7 +13,7 @@ mod fences;
 mod forward;
 #[cfg(feature = "std")]
 mod heap;
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", unix))]
 mod mapped;
 #[cfg(all(loom, feature = "std"))]
 mod model;
@@ -21,13 +23,15 @@ mod slow;
 #[cfg(feature = "std")]
 mod words;
 
+#[cfg(all(feature = "std", unix))]
+pub use bus_error::guard_mappings;
 pub use copy::CopyRoutine;
 #[cfg(feature = "std")]
 pub use crash::{CrashMemory, Killed};
 pub use fences::{Fences, MemoryType, Uncached, WriteBack, WriteCombining};
 #[cfg(feature = "std")]
 pub use heap::HeapMemory;
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", unix))]
 pub use mapped::MappedFile;
 #[cfg(all(loom, feature = "std"))]
 pub use model::ModelMemory;

@@ -5,7 +5,7 @@ mod view;
 use ivring_proto::console::{Endpoint, Failure, Output, shown};
 use ivring_proto::control::{Code, Request};
 use ivring_proto::layout::SuperblockError;
-use ivring_proto::memory::MappedFile;
+use ivring_proto::memory::{MappedFile, guard_mappings};
 
 use super::amount::bytes;
 use super::last_fault::last_fault;
@@ -32,9 +32,17 @@ pub(super) fn inspect(inspect: &Inspect, daemon: &Endpoint, out: &mut Output) ->
     let path = region_path(&inspect.region).map_err(|error| Failure::new(error.code(), error.to_string()))?;
     let file =
         RegionFile::open_read_only(&path).map_err(|error| Failure::new(error.code(), error.to_string()))?;
+    guard_mappings()
+        .map_err(|error| Failure::new(Code::Failure, format!("cannot handle SIGBUS: {error}")))?;
     let memory = MappedFile::map_read_only(file.file(), file.size())
         .map_err(|error| Failure::new(Code::Failure, format!("cannot map {}: {error}", path.display())))?;
     let mut view = RegionView::read(&file, &memory);
+    if let Some(at) = memory.broken_at() {
+        let (path, now) = (path.display(), file.file().metadata().map_or(0, |now| now.len()));
+        let text =
+            format!("{path} had no page at offset {at:#x} as it was looked at; it has {now} bytes now");
+        return Err(Failure::new(Code::Failure, text));
+    }
     let guests = guests_of(&view.path, daemon).unwrap_or_default();
     if let Content::Sound(sound) = &mut view.content {
         for guest in &guests {

@@ -9,14 +9,14 @@ mod watch;
 use std::time::Duration;
 
 use ivring_proto::console::{Endpoint, Failure, Output, shown};
-use ivring_proto::control::Request;
+use ivring_proto::control::{Code, Request};
 use ivring_proto::link::Losses;
 
 use super::amount::{bytes, time};
 use super::last_fault::last_fault;
 use super::options::Ls;
 use super::table::{Align, table};
-use crate::listing::{Guest, Guests, State};
+use crate::listing::{Guest, Guests, NotServed, State};
 
 const COLUMNS: [(&str, Align); 10] = [
     ("NAME", Align::Left),
@@ -56,23 +56,41 @@ pub(super) fn list(ls: &Ls, daemon: &Endpoint, out: &mut Output) -> Result<(), F
     }
     let (response, _) = daemon.connect()?.call(&Request::List, &[])?;
     let mut list: Guests = daemon.payload(&response)?;
-    list.guests.retain(|guest| ls.region.name.as_ref().is_none_or(|region| *region == guest.region));
+    let asked = |name: &String| ls.region.name.as_ref().is_none_or(|region| region == name);
+    list.guests.retain(|guest| asked(&guest.region));
+    list.not_served.retain(|lost| asked(&lost.region));
     if out.json {
-        return out.json(&list);
+        out.json(&list)?;
+    } else {
+        print(&list, out)?;
     }
+    // Asked for by its name, a region that is not served is a negative answer; else it is one line of the list.
+    let asked_and_lost = ls.region.name.is_some() && !list.not_served.is_empty();
+    if asked_and_lost { Err(Failure::Silent(Code::Negative)) } else { Ok(()) }
+}
+
+fn print(list: &Guests, out: &mut Output) -> Result<(), Failure> {
     if list.guests.is_empty() {
         tracing::info!("no guest has attached yet");
     }
     let troubles = troubles(list.guests.iter());
     let columns: Vec<_> = COLUMNS.into_iter().chain(trouble_columns(&troubles)).collect();
     let rows: Vec<_> = list.guests.iter().map(|guest| row(guest, &troubles)).collect();
-    for line in table(&columns, &rows) {
+    let lines = table(&columns, &rows);
+    for line in lines.into_iter().chain(not_served(&list.not_served)) {
         out.line(line)?;
     }
     for fault in list.guests.iter().filter_map(last_fault) {
         out.line(fault)?;
     }
     Ok(())
+}
+
+/// A line for each region that is not served.
+fn not_served(regions: &[NotServed]) -> impl Iterator<Item = String> {
+    regions
+        .iter()
+        .map(|lost| format!("region {} is not served: {}", shown(&lost.region), shown(&lost.reason)))
 }
 
 /// The troubles that any of these guests had.

@@ -18,10 +18,12 @@ pub(super) enum DaemonError {
     Socket(#[from] BindError),
     #[error("cannot catch signals: {0}")]
     Signals(io::Error),
+    #[error("cannot handle SIGBUS: {0}")]
+    Guard(io::Error),
     #[error("cannot wait for clients: {0}")]
     Wait(io::Error),
     /// The log has said why.
-    #[error("no region is left that was named with --region")]
+    #[error("no region is left to serve")]
     NothingLeft,
 }
 
@@ -32,7 +34,10 @@ impl DaemonError {
             DaemonError::Open(error) => error.code(),
             DaemonError::Pattern(error) => error.code(),
             DaemonError::Socket(error) => error.code(),
-            DaemonError::Signals(_) | DaemonError::Wait(_) | DaemonError::NothingLeft => Code::Failure,
+            DaemonError::Signals(_)
+            | DaemonError::Guard(_)
+            | DaemonError::Wait(_)
+            | DaemonError::NothingLeft => Code::Failure,
         }
     }
 }

@@ -59,7 +59,8 @@ impl Desk {
             Request::Status => Ok(Some(Response::carrying(asker.id, &self.status(hosts, roster)))),
             Request::List => {
                 let guests = roster.all().iter().map(Present::listed).collect();
-                Ok(Some(Response::carrying(asker.id, &listing::Guests { guests })))
+                let list = listing::Guests { guests, not_served: hosts.not_served() };
+                Ok(Some(Response::carrying(asker.id, &list)))
             }
             Request::Ping { target, bytes, .. } => {
                 let present = roster.find(&target)?;

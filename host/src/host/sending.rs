@@ -26,7 +26,7 @@ impl Host {
         guest: &Identity,
         send: impl FnOnce(&mut Exchange, &mut Link<MappedFile>) -> Result<T, SendError>,
     ) -> Result<T, SendError> {
-        if self.lost {
+        if self.lost.is_some() {
             return Err(SendError::NotAttached);
         }
         let index = self.index_of(guest).ok_or(SendError::NotAttached)?;
@@ -85,7 +85,7 @@ impl Host {
 
     /// Publishes what was pushed for a guest.
     pub fn flush(&mut self, guest: &Identity) {
-        if !self.lost
+        if self.lost.is_none()
             && let Some(index) = self.index_of(guest)
             && let Some(link) = self.ends[index].link()
         {
@@ -193,7 +193,7 @@ impl Host {
     /// Bytes that can be sent to this guest now: those free in the ring, and those that may be kept to go in fragments; 0
     /// when it is not attached. A change is the occasion to try again what was refused as full.
     pub fn room(&mut self, guest: &Identity) -> u64 {
-        if self.lost {
+        if self.lost.is_some() {
             return 0;
         }
         let Some(index) = self.index_of(guest) else { return 0 };

@@ -76,6 +76,8 @@ fn news(event: Event) -> News {
         Event::Waiting(waiting) => ("waiting", waiting.to_string()),
         Event::Attached { channel } => ("attached", format!("channel {channel}")),
         Event::RegionReplaced => ("replaced", String::new()),
+        Event::RegionLost(lost) => ("lost", lost.to_string()),
+        Event::RegionFound => ("found", String::new()),
         Event::HostRestarted => ("restarted", String::new()),
         Event::HostAway => ("away", String::new()),
         Event::HostStale => ("stale", String::new()),
