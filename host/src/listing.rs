@@ -7,13 +7,37 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GuestFaults, GuestInfo, LastFault};
+use crate::{GuestFaults, GuestInfo, LastTime, Refusals};
 
 /// The answer to `list`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Guests {
     /// Every guest that has a channel, by region and channel.
     pub(crate) guests: Vec<Guest>,
+    /// The regions in which guests were refused one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused: Vec<Refused>,
+}
+
+/// Requests to join that were refused, of one region.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    /// Name of the region.
+    pub(crate) region: String,
+    pub(crate) count: u64,
+    /// Who asked the last time, and why it was refused.
+    pub(crate) last: String,
+    /// Time since then.
+    pub(crate) last_ms: u64,
+}
+
+impl Refused {
+    /// Those of the region of that name, if there were any.
+    pub(crate) fn new(region: &str, refusals: Refusals) -> Option<Self> {
+        let LastTime { reason, ago } = refusals.last?;
+        let (region, last_ms) = (region.to_owned(), milliseconds(ago));
+        Some(Refused { region, count: refusals.count, last: reason, last_ms })
+    }
 }
 
 /// One guest.
@@ -122,7 +146,7 @@ impl Guest {
     pub(crate) fn into_info(self) -> Option<GuestInfo> {
         let last = self
             .last_fault
-            .map(|reason| LastFault { reason, ago: Duration::from_millis(self.last_fault_ms.unwrap_or(0)) });
+            .map(|reason| LastTime { reason, ago: Duration::from_millis(self.last_fault_ms.unwrap_or(0)) });
         let (phase, liveness) = match self.state {
             State::Joining => (Phase::Offered, Liveness::Alive),
             State::Attached => (Phase::Attached, Liveness::Alive),

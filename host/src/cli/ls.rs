@@ -13,7 +13,7 @@ use ivring_proto::control::Request;
 use ivring_proto::link::Losses;
 
 use super::amount::{bytes, time};
-use super::last_fault::last_fault;
+use super::last_time::{last_fault, last_refusal};
 use super::options::Ls;
 use super::table::{Align, table};
 use crate::listing::{Guest, Guests, State};
@@ -56,7 +56,9 @@ pub(super) fn list(ls: &Ls, daemon: &Endpoint, out: &mut Output) -> Result<(), F
     }
     let (response, _) = daemon.connect()?.call(&Request::List, &[])?;
     let mut list: Guests = daemon.payload(&response)?;
-    list.guests.retain(|guest| ls.region.name.as_ref().is_none_or(|region| *region == guest.region));
+    let wanted = |region: &String| ls.region.name.as_ref().is_none_or(|name| name == region);
+    list.guests.retain(|guest| wanted(&guest.region));
+    list.refused.retain(|refused| wanted(&refused.region));
     if out.json {
         return out.json(&list);
     }
@@ -71,6 +73,9 @@ pub(super) fn list(ls: &Ls, daemon: &Endpoint, out: &mut Output) -> Result<(), F
     }
     for fault in list.guests.iter().filter_map(last_fault) {
         out.line(fault)?;
+    }
+    for refused in &list.refused {
+        out.line(last_refusal(refused))?;
     }
     Ok(())
 }

@@ -59,7 +59,10 @@ impl Desk {
             Request::Status => Ok(Some(Response::carrying(asker.id, &self.status(hosts, roster)))),
             Request::List => {
                 let guests = roster.all().iter().map(Present::listed).collect();
-                Ok(Some(Response::carrying(asker.id, &listing::Guests { guests })))
+                let refused =
+                    |(_, host): (RegionId, &Host)| listing::Refused::new(&region_name(host), host.refused());
+                let refused = hosts.all().filter_map(refused).collect();
+                Ok(Some(Response::carrying(asker.id, &listing::Guests { guests, refused })))
             }
             Request::Ping { target, bytes, .. } => {
                 let present = roster.find(&target)?;
@@ -108,7 +111,7 @@ impl Desk {
             owner: host.owner().map(|owner| owner.to_string()),
             guests: roster.all().iter().filter(|present| present.region == id).count(),
             faults: host.faults(),
-            refused: host.refused(),
+            refused: host.refused().count,
         };
         listing::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -92,7 +92,7 @@ impl<'a> Rounds<'a> {
     }
 
     fn look(&mut self, asking: &mut Asking<'_>, for_pings: Duration) -> Result<Round, NoRound> {
-        let Guests { mut guests } = self.daemon.payload(&asking.list()?).map_err(NoRound::Failed)?;
+        let Guests { mut guests, .. } = self.daemon.payload(&asking.list()?).map_err(NoRound::Failed)?;
         let now = Instant::now();
         guests.retain(|guest| self.region.is_none_or(|region| region == guest.region));
         let round_trips = asking.ping(&guests, for_pings)?;

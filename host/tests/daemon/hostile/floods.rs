@@ -169,6 +169,19 @@ fn join_requests_of_ever_new_guests_are_refused_counted_and_logged_now_and_then(
     }
     daemon.took_at_most(before, REGION + SLACK);
     assert_eq!(daemon.guests().len(), 1);
+    let told = daemon.json(&["ls"])["refused"][0].take();
+    assert_eq!(told["region"], place.region());
+    assert!(told["count"].as_u64().unwrap() >= 3000, "{told}");
+    let table = daemon.ok(&["ls"]);
+    let line = table.lines().last().unwrap();
+    let begins = format!(" requests to join {} were refused, ", place.region());
+    assert!(line.contains(&begins) && line.contains(" ago that of crowd (6b7c1f2e-"), "{table}");
+    assert!(
+        line.ends_with(
+            "all 1 channels are taken: evict a guest that is gone, or use a region with more channels"
+        ),
+        "{table}"
+    );
     neighbour.sent();
     let log = daemon.stopped();
     let lines = log.lines().filter(|line| line.contains("is refused")).count();

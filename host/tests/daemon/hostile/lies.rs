@@ -134,6 +134,11 @@ fn a_refused_guests_name_is_made_printable_in_the_log() {
     write_request(&attacker.memory, attacker.geometry.cell(0).unwrap(), &request);
     let line = listen.line();
     assert!(line.contains("refused") && is_printable(&line), "{line:?}");
+    let table = daemon.ok(&["ls"]);
+    assert!(
+        table.contains("1 requests to join") && table.contains("\\u{1b}[2J") && is_printable(&table),
+        "{table:?}"
+    );
     let log = daemon.stopped();
     assert!(log.contains("\\u{1b}[2J") && is_printable(&log), "{log:?}");
 }
