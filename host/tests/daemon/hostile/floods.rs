@@ -142,9 +142,6 @@ fn join_requests_of_ever_new_guests_are_refused_counted_and_logged_now_and_then(
     let daemon = Daemon::start_with(&place, &arguments);
     let since = Instant::now();
     let neighbour = Neighbour::beside(&daemon, &place);
-    daemon.wait_for("the neighbour has the channel", |guests| {
-        guests.first().is_some_and(|guest| guest["state"] == "attached")
-    });
     let before = daemon.most_memory();
     let attacker = Attacker::at(&place.region_path(), uuid(0), "");
     let refused = || daemon.status()["regions"][0]["refused"].as_u64().unwrap();
