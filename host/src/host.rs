@@ -53,6 +53,8 @@ pub struct GuestInfo {
     pub counters: Counters,
     /// What came to nothing.
     pub losses: Losses,
+    /// Bytes that this process holds for it: of a message that has not come whole, and of answers that it has not taken.
+    pub held: usize,
     /// What it wrote that cannot be right, in this session and before.
     pub faults: GuestFaults,
     /// Bytes that the payload of a message to it may have; 0 when it is not attached.
@@ -219,6 +221,7 @@ impl Host {
                 silent_for: channel.silent_for(),
                 counters: end.counters(),
                 losses: exchange.losses(),
+                held: exchange.held(),
                 faults: self.faults.of(&binding.identity, now),
                 max_message: exchange.max_payload(end.max_payload(0)),
                 max_record: end.max_payload(0),

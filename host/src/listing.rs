@@ -68,6 +68,9 @@ pub(crate) struct Guest {
     /// What came to nothing there.
     #[serde(flatten)]
     pub(crate) losses: Losses,
+    /// Bytes that the daemon holds for it: of a message that has not come whole, and of answers that it has not taken.
+    #[serde(default)]
+    pub(crate) held_bytes: usize,
     /// How often its session was closed because it wrote what cannot be right, over all its sessions.
     #[serde(default)]
     pub(crate) faults: u64,
@@ -134,6 +137,7 @@ impl Guest {
             max_record: info.max_record,
             counters: info.counters,
             losses: info.losses,
+            held_bytes: info.held,
             faults: info.faults.count,
             last_fault: last.map(|fault| fault.reason.clone()),
             last_fault_ms: last.map(|fault| milliseconds(fault.ago)),
@@ -162,6 +166,7 @@ impl Guest {
             silent_for: Duration::from_millis(self.silent_ms),
             counters: self.counters,
             losses: self.losses,
+            held: self.held_bytes,
             faults: GuestFaults { count: self.faults, last },
             max_message: self.max_message,
             max_record: self.max_record,

@@ -58,7 +58,8 @@ impl Desk {
         match request {
             Request::Status => Ok(Some(Response::carrying(asker.id, &self.status(hosts, roster)))),
             Request::List => {
-                let guests = roster.all().iter().map(Present::listed).collect();
+                let waiting = |guest: &Present| self.waiting_for(guest.region, guest.identity());
+                let guests = roster.all().iter().map(|guest| guest.listed(waiting(guest))).collect();
                 let refused =
                     |(_, host): (RegionId, &Host)| listing::Refused::new(&region_name(host), host.refused());
                 let refused = hosts.all().filter_map(refused).collect();

@@ -80,7 +80,10 @@ fn large_echoes_on_many_channels_that_nobody_takes_stay_within_one_bound() {
     let lost: u64 = daemon.guests().iter().map(|guest| guest["answers_lost"].as_u64().unwrap()).sum();
     let kept = ATTACKERS as u64 * 3 - lost;
     assert!((1..=REASSEMBLY / MESSAGE).contains(&kept), "{kept} answers are kept");
-    assert!(daemon.ok(&["ls"]).contains("DROPPED"));
+    let held: u64 = daemon.guests().iter().map(|guest| guest["held_bytes"].as_u64().unwrap()).sum();
+    assert!((kept * MESSAGE..REASSEMBLY + MESSAGE).contains(&held), "{held} bytes are held");
+    let table = daemon.ok(&["ls"]);
+    assert!(table.contains("DROPPED") && table.lines().next().unwrap().ends_with("HELD"), "{table}");
     neighbour.sent();
     // Those who leave give back what they held.
     for attacker in &mut attackers {
@@ -160,6 +163,8 @@ fn parts_that_never_become_whole_stay_within_one_bound() {
     }
     daemon.took_at_most(before, REASSEMBLY + REGION + SLACK);
     let stray: u64 = daemon.guests().iter().map(|guest| guest["stray_fragments"].as_u64().unwrap()).sum();
+    let held: u64 = daemon.guests().iter().map(|guest| guest["held_bytes"].as_u64().unwrap()).sum();
+    assert!((REASSEMBLY / 2..=REASSEMBLY).contains(&held), "{held} bytes are held");
     assert!(stray > 0, "for some there was no memory, and what came of them after that is counted");
     neighbour.sent();
     for attacker in &mut attackers {
