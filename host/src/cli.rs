@@ -3,7 +3,7 @@
 mod amount;
 mod evict;
 mod inspect;
-mod last_fault;
+mod last_time;
 mod listen;
 mod ls;
 mod options;

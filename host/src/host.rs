@@ -3,6 +3,7 @@
 mod arriving;
 mod control;
 mod faults;
+mod gone;
 mod loss;
 mod rota;
 mod second_writer;
@@ -15,25 +16,25 @@ use std::time::{Duration, Instant};
 use ivring_proto::layout::Geometry;
 use ivring_proto::link::{Budget, Counters, Exchange, FrontDesk, HostEnd, HostEvent, Incarnation, Losses};
 use ivring_proto::memory::MappedFile;
-use ivring_proto::session::{BEAT, CloseReason, HostPulse, Identity, Liveness, Phase, Uuid};
+use ivring_proto::session::{
+    BEAT, CloseReason, HostPulse, Identity, JoinRequest, Liveness, Phase, Refusal, Uuid,
+};
 use ivring_proto::wait::{Ladder, Profile, Step};
 
 use crate::desk::Desk;
-use crate::mappers::{Mappers, Sightings};
+use crate::mappers::Sightings;
 use crate::region::{OpenError, Region};
 use crate::session_table::SessionTable;
 use crate::{Event, Options};
 
 pub use arriving::Batch;
-use faults::Faults;
-pub use faults::{GuestFaults, LastFault};
+use faults::{Faults, Refused};
+pub use faults::{GuestFaults, LastTime, Refusals};
 use rota::Rota;
 pub use sending::HostSendError;
 
 /// Sessions are looked at this often; rings in every round.
 const LOOK: Duration = Duration::from_millis(1);
-/// A guest silent for this long is looked for among the processes.
-const SILENT: Duration = Duration::from_secs(2);
 
 /// What is known of one guest.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ pub struct GuestInfo {
     pub counters: Counters,
     /// What came to nothing.
     pub losses: Losses,
+    /// Bytes that this process holds for it: of a message that has not come whole, and of answers that it has not taken.
+    pub held: usize,
     /// What it wrote that cannot be right, in this session and before.
     pub faults: GuestFaults,
     /// Bytes that the payload of a message to it may have; 0 when it is not attached.
@@ -104,8 +107,7 @@ pub struct Host {
     /// How the region was lost, if it was.
     lost: Option<String>,
     faults: Faults,
-    /// Requests to join that were refused.
-    refused: u64,
+    refused: Refused,
     /// Bytes of answers that may wait until guests have them.
     max_kept_answers: usize,
     profile: Profile,
@@ -174,7 +176,7 @@ impl Host {
             large_wanted: true,
             lost: None,
             faults: Faults::default(),
-            refused: 0,
+            refused: Refused::default(),
             // What a guest asks comes in out of that much, and what answers it goes out of as much again.
             max_kept_answers: options.max_reassembly,
             profile: options.profile,
@@ -222,6 +224,7 @@ impl Host {
                 silent_for: channel.silent_for(),
                 counters: end.counters(),
                 losses: exchange.losses(),
+                held: exchange.held(),
                 faults: self.faults.of(&binding.identity, now),
                 max_message: exchange.max_payload(end.max_payload(0)),
                 max_record: end.max_payload(0),
@@ -236,8 +239,8 @@ impl Host {
     }
 
     /// Requests to join that were refused, since this host was opened.
-    pub fn refused(&self) -> u64 {
-        self.refused
+    pub fn refused(&self) -> Refusals {
+        self.refused.all(Instant::now())
     }
 
     /// The next event of a session or of the region, if there is one now: everything but what guests send. Together with
@@ -325,9 +328,7 @@ impl Host {
         self.publish();
         let geometry = self.region.superblock.geometry;
         while let Some(refused) = self.desk.serve(&self.region.memory, &geometry, &mut self.ends, now) {
-            let request = &refused.request;
-            self.refused += 1;
-            self.queue.push_back(refused_event(request.identity, request.name.as_str(), refused.refusal));
+            self.refuse(&refused.request, refused.refusal);
         }
         for index in 0..self.ends.len() {
             while let Some(event) = self.ends[index].poll(now, &mut entropy) {
@@ -420,9 +421,8 @@ impl Host {
             }
             (HostEvent::Refuse { cell, request, refusal }, _) => {
                 let memory = &self.region.memory;
-                self.refused += 1;
                 FrontDesk::refuse(memory, &self.region.superblock.geometry, cell, &request, refusal);
-                refused_event(request.identity, request.name.as_str(), refusal)
+                return self.refuse(&request, refusal);
             }
             (HostEvent::Attached { resumed }, Some(binding)) => {
                 self.sight_is_due = true;
@@ -439,10 +439,7 @@ impl Host {
                     resumed,
                 }
             }
-            (HostEvent::Fault { guest, error }, _) => {
-                self.faults.note(&guest, error.to_string(), Instant::now());
-                Event::Fault { guest, error }
-            }
+            (HostEvent::Fault { guest, error }, _) => Event::Fault { guest, error },
             (HostEvent::Stale, Some(binding)) => Event::Stale { guest: binding.identity },
             (HostEvent::Back, Some(binding)) => Event::Back { guest: binding.identity },
             (HostEvent::Undelivered { guest, what }, _) => Event::Undelivered { guest, what },
@@ -454,38 +451,11 @@ impl Host {
         self.queue.push_back(event);
     }
 
-    /// Notes which virtual machines map the region; only of one that was seen can it be said that it is gone.
-    fn sight(&mut self) {
-        self.sight_is_due = false;
-        if let Ok(scan) = Mappers::scan(&self.region.file) {
-            self.note(&scan);
-            self.table_is_old = true;
-        }
-    }
-
-    fn note(&mut self, scan: &Mappers) {
-        let bindings = || self.ends.iter().filter_map(|end| end.channel().binding());
-        self.sightings.note(scan, |vm| bindings().any(|binding| binding.identity.uuid == vm));
-    }
-
-    /// Frees the channels of virtual machines that are gone. Silence is only the occasion to look.
-    fn look_for_silent_guests(&mut self) {
-        let silent = |end: &HostEnd<MappedFile>| match end.channel().phase() {
-            Phase::Free => false,
-            Phase::Offered | Phase::Closed(_) => true,
-            Phase::Attached => end.channel().silent_for() >= SILENT,
-        };
-        if !self.ends.iter().any(silent) {
-            return;
-        }
-        let Ok(scan) = Mappers::scan(&self.region.file) else { return };
-        self.note(&scan);
-        for end in self.ends.iter_mut().filter(|end| silent(end) && !end.is_changing_hands()) {
-            let Some(binding) = end.channel().binding() else { continue };
-            if self.sightings.vm_is_gone(&scan, binding.identity.uuid) == Some(true) {
-                end.end(CloseReason::VmGone);
-            }
-        }
+    /// Tells of a request to join that was refused.
+    fn refuse(&mut self, request: &JoinRequest, refusal: Refusal) {
+        let JoinRequest { identity, name, .. } = request;
+        self.refused.note(format!("{name} ({identity}): {refusal}"), Instant::now());
+        self.queue.push_back(Event::Refused { guest: *identity, name: name.as_str().to_owned(), refusal });
     }
 
     fn index_of(&self, guest: &Identity) -> Option<usize> {
@@ -543,8 +513,4 @@ fn open_table(options: &Options, region: &Region) -> Option<SessionTable> {
     SessionTable::open(folder, &region.file, region.superblock.generation)
         .inspect_err(|error| tracing::warn!("{}: no session table is kept: {error}", folder.display()))
         .ok()
-}
-
-fn refused_event(guest: Identity, name: &str, refusal: ivring_proto::session::Refusal) -> Event {
-    Event::Refused { guest, name: name.to_owned(), refusal }
 }

@@ -20,7 +20,7 @@ mod session_table;
 
 pub use client::{Client, ClientOptions, ClientSendError};
 pub use event::Event;
-pub use host::{Batch, GuestFaults, GuestInfo, Host, HostSendError, LastFault};
+pub use host::{Batch, GuestFaults, GuestInfo, Host, HostSendError, LastTime, Refusals};
 pub use ivring_proto::bytemuck;
 pub use ivring_proto::control::ClientError;
 pub use ivring_proto::link::{

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GuestFaults, GuestInfo, LastFault};
+use crate::{GuestFaults, GuestInfo, LastTime, Refusals};
 
 /// The answer to `list`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub(crate) struct Guests {
     /// Regions that should be served, and are not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) not_served: Vec<NotServed>,
+    /// The regions in which guests were refused one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused: Vec<Refused>,
 }
 
 /// A region that was lost or cannot be opened.
@@ -36,6 +39,27 @@ impl NotServed {
             path: path.display().to_string(),
             reason,
         }
+    }
+}
+
+/// Requests to join that were refused, of one region.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    /// Name of the region.
+    pub(crate) region: String,
+    pub(crate) count: u64,
+    /// Who asked the last time, and why it was refused.
+    pub(crate) last: String,
+    /// Time since then.
+    pub(crate) last_ms: u64,
+}
+
+impl Refused {
+    /// Those of the region of that name, if there were any.
+    pub(crate) fn new(region: &str, refusals: Refusals) -> Option<Self> {
+        let LastTime { reason, ago } = refusals.last?;
+        let (region, last_ms) = (region.to_owned(), milliseconds(ago));
+        Some(Refused { region, count: refusals.count, last: reason, last_ms })
     }
 }
 
@@ -67,6 +91,9 @@ pub(crate) struct Guest {
     /// What came to nothing there.
     #[serde(flatten)]
     pub(crate) losses: Losses,
+    /// Bytes that the daemon holds for it: of a message that has not come whole, and of answers that it has not taken.
+    #[serde(default)]
+    pub(crate) held_bytes: usize,
     /// How often its session was closed because it wrote what cannot be right, over all its sessions.
     #[serde(default)]
     pub(crate) faults: u64,
@@ -133,6 +160,7 @@ impl Guest {
             max_record: info.max_record,
             counters: info.counters,
             losses: info.losses,
+            held_bytes: info.held,
             faults: info.faults.count,
             last_fault: last.map(|fault| fault.reason.clone()),
             last_fault_ms: last.map(|fault| milliseconds(fault.ago)),
@@ -145,7 +173,7 @@ impl Guest {
     pub(crate) fn into_info(self) -> Option<GuestInfo> {
         let last = self
             .last_fault
-            .map(|reason| LastFault { reason, ago: Duration::from_millis(self.last_fault_ms.unwrap_or(0)) });
+            .map(|reason| LastTime { reason, ago: Duration::from_millis(self.last_fault_ms.unwrap_or(0)) });
         let (phase, liveness) = match self.state {
             State::Joining => (Phase::Offered, Liveness::Alive),
             State::Attached => (Phase::Attached, Liveness::Alive),
@@ -161,6 +189,7 @@ impl Guest {
             silent_for: Duration::from_millis(self.silent_ms),
             counters: self.counters,
             losses: self.losses,
+            held: self.held_bytes,
             faults: GuestFaults { count: self.faults, last },
             max_message: self.max_message,
             max_record: self.max_record,

@@ -8,7 +8,7 @@ use ivring_proto::layout::SuperblockError;
 use ivring_proto::memory::{MappedFile, guard_mappings};
 
 use super::amount::bytes;
-use super::last_fault::last_fault;
+use super::last_time::last_fault;
 use super::options::Inspect;
 use super::table::{Align, table};
 use crate::listing::{Guest, Guests, Status};

@@ -13,7 +13,7 @@ use ivring_proto::control::{Code, Request};
 use ivring_proto::link::Losses;
 
 use super::amount::{bytes, time};
-use super::last_fault::last_fault;
+use super::last_time::{last_fault, last_refusal};
 use super::options::Ls;
 use super::table::{Align, table};
 use crate::listing::{Guest, Guests, NotServed, State};
@@ -32,18 +32,27 @@ const COLUMNS: [(&str, Align); 10] = [
 ];
 
 /// What went wrong, by the name of its column: shown where it happened to anybody at all.
-type Trouble = (&'static str, fn(&Guest) -> u64);
+type Trouble = (&'static str, fn(&Guest) -> u64, fn(u64) -> String);
 
-const TROUBLES: [Trouble; 5] = [
-    ("FAULTS", |guest| guest.faults),
-    ("FULL", |guest| guest.counters.full),
-    ("DROPPED", |Guest { counters, losses, .. }| {
-        let Losses { late, stray_fragments, unwanted, answers_lost, .. } = *losses;
-        sum(&[counters.pings_dropped, counters.unknown, late, stray_fragments, unwanted, answers_lost])
-    }),
-    ("FAILED", |Guest { losses, .. }| sum(&[losses.interrupted, losses.declined, losses.unanswered])),
-    ("AGAIN", |guest| guest.counters.redelivered),
+const TROUBLES: [Trouble; 6] = [
+    ("FAULTS", |guest| guest.faults, count),
+    ("FULL", |guest| guest.counters.full, count),
+    (
+        "DROPPED",
+        |Guest { counters, losses, .. }| {
+            let Losses { late, stray_fragments, unwanted, answers_lost, .. } = *losses;
+            sum(&[counters.pings_dropped, counters.unknown, late, stray_fragments, unwanted, answers_lost])
+        },
+        count,
+    ),
+    ("FAILED", |Guest { losses, .. }| sum(&[losses.interrupted, losses.declined, losses.unanswered]), count),
+    ("AGAIN", |guest| guest.counters.redelivered, count),
+    ("HELD", |guest| guest.held_bytes as u64, bytes),
 ];
+
+fn count(number: u64) -> String {
+    number.to_string()
+}
 
 fn sum(counts: &[u64]) -> u64 {
     counts.iter().copied().fold(0, u64::saturating_add)
@@ -59,6 +68,7 @@ pub(super) fn list(ls: &Ls, daemon: &Endpoint, out: &mut Output) -> Result<(), F
     let asked = |name: &String| ls.region.name.as_ref().is_none_or(|region| region == name);
     list.guests.retain(|guest| asked(&guest.region));
     list.not_served.retain(|lost| asked(&lost.region));
+    list.refused.retain(|refused| asked(&refused.region));
     if out.json {
         out.json(&list)?;
     } else {
@@ -83,6 +93,9 @@ fn print(list: &Guests, out: &mut Output) -> Result<(), Failure> {
     for fault in list.guests.iter().filter_map(last_fault) {
         out.line(fault)?;
     }
+    for refused in &list.refused {
+        out.line(last_refusal(refused))?;
+    }
     Ok(())
 }
 
@@ -95,15 +108,15 @@ fn not_served(regions: &[NotServed]) -> impl Iterator<Item = String> {
 
 /// The troubles that any of these guests had.
 fn troubles<'a>(guests: impl Iterator<Item = &'a Guest> + Clone) -> Vec<Trouble> {
-    TROUBLES.into_iter().filter(|(_, count)| guests.clone().any(|guest| count(guest) > 0)).collect()
+    TROUBLES.into_iter().filter(|(_, of, _)| guests.clone().any(|guest| of(guest) > 0)).collect()
 }
 
 fn trouble_columns(troubles: &[Trouble]) -> impl Iterator<Item = (&'static str, Align)> {
-    troubles.iter().map(|(name, _)| (*name, Align::Right))
+    troubles.iter().map(|(name, ..)| (*name, Align::Right))
 }
 
 fn trouble_cells(guest: &Guest, troubles: &[Trouble]) -> impl Iterator<Item = String> {
-    troubles.iter().map(|(_, count)| count(guest).to_string())
+    troubles.iter().map(|(_, of, shown)| shown(of(guest)))
 }
 
 fn row(guest: &Guest, troubles: &[Trouble]) -> Vec<String> {

@@ -117,6 +117,11 @@ impl Desk {
         })
     }
 
+    /// Bytes of answers that wait for room in that guest's ring.
+    pub(super) fn waiting_for(&self, region: RegionId, guest: &Identity) -> usize {
+        self.answers.iter().find(|queue| queue.is_of(region, guest)).map_or(0, |queue| queue.waiting.bytes())
+    }
+
     /// Bytes of answers that wait for room, of all guests of a region.
     fn waiting_in(&self, region: RegionId) -> usize {
         self.answers.iter().filter(|queue| queue.is_in(region)).map(|queue| queue.waiting.bytes()).sum()

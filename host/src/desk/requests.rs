@@ -58,8 +58,12 @@ impl Desk {
         match request {
             Request::Status => Ok(Some(Response::carrying(asker.id, &self.status(hosts, roster)))),
             Request::List => {
-                let guests = roster.all().iter().map(Present::listed).collect();
-                let list = listing::Guests { guests, not_served: hosts.not_served() };
+                let waiting = |guest: &Present| self.waiting_for(guest.region, guest.identity());
+                let guests = roster.all().iter().map(|guest| guest.listed(waiting(guest))).collect();
+                let refused =
+                    |(_, host): (RegionId, &Host)| listing::Refused::new(&region_name(host), host.refused());
+                let refused = hosts.all().filter_map(refused).collect();
+                let list = listing::Guests { guests, not_served: hosts.not_served(), refused };
                 Ok(Some(Response::carrying(asker.id, &list)))
             }
             Request::Ping { target, bytes, .. } => {
@@ -109,7 +113,7 @@ impl Desk {
             owner: host.owner().map(|owner| owner.to_string()),
             guests: roster.all().iter().filter(|present| present.region == id).count(),
             faults: host.faults(),
-            refused: host.refused(),
+            refused: host.refused().count,
         };
         listing::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,4 +1,5 @@
-//! Who wrote what cannot be right: kept over sessions, so that it can be seen after the guest has joined anew.
+//! Who wrote what cannot be right, and who was refused: kept over sessions, so that it can be seen after the guest has joined
+//! anew, or when it never could.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,13 +15,13 @@ pub struct GuestFaults {
     /// How often: each time its session was closed.
     pub count: u64,
     /// The last time, if there was any.
-    pub last: Option<LastFault>,
+    pub last: Option<LastTime>,
 }
 
-/// The last fault of a guest.
+/// When something went wrong the last time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastFault {
-    /// What was wrong, with field and value.
+pub struct LastTime {
+    /// What was wrong, with the numbers; words of a guest may be in it.
     pub reason: String,
     /// How long ago that was.
     pub ago: Duration,
@@ -31,6 +32,15 @@ struct Record {
     count: u64,
     reason: String,
     at: Instant,
+}
+
+/// Requests to join a region that were refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// How many.
+    pub count: u64,
+    /// The last one, if there was any: who asked, and why it was refused.
+    pub last: Option<LastTime>,
 }
 
 /// The faults of a region's guests since its host was opened.
@@ -61,7 +71,7 @@ impl Faults {
     pub(super) fn of(&self, guest: &Identity, now: Instant) -> GuestFaults {
         self.records.get(guest).map_or_else(GuestFaults::default, |record| GuestFaults {
             count: record.count,
-            last: Some(LastFault {
+            last: Some(LastTime {
                 reason: record.reason.clone(),
                 ago: now.saturating_duration_since(record.at),
             }),
@@ -71,6 +81,30 @@ impl Faults {
     /// Those of all guests, also of ones that are forgotten.
     pub(super) fn count(&self) -> u64 {
         self.count
+    }
+}
+
+/// Requests to join that were refused since the host was opened.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    count: u64,
+    last: Option<(String, Instant)>,
+}
+
+impl Refused {
+    /// Remembers one: who asked, and why it was refused.
+    pub(super) fn note(&mut self, reason: String, at: Instant) {
+        self.count += 1;
+        self.last = Some((reason, at));
+    }
+
+    /// All of them, and the last.
+    pub(super) fn all(&self, now: Instant) -> Refusals {
+        let last = self
+            .last
+            .as_ref()
+            .map(|(reason, at)| LastTime { reason: reason.clone(), ago: now.saturating_duration_since(*at) });
+        Refusals { count: self.count, last }
     }
 }
 
@@ -90,7 +124,7 @@ mod tests {
         faults.note(&guest(1), "first".into(), start);
         faults.note(&guest(1), "second".into(), start + Duration::from_secs(1));
         let of = faults.of(&guest(1), start + Duration::from_secs(3));
-        let last = LastFault { reason: "second".into(), ago: Duration::from_secs(2) };
+        let last = LastTime { reason: "second".into(), ago: Duration::from_secs(2) };
         assert_eq!(of, GuestFaults { count: 2, last: Some(last) });
         assert_eq!(faults.of(&guest(2), start), GuestFaults::default());
         assert_eq!(faults.count(), 2);

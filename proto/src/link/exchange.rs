@@ -261,6 +261,11 @@ impl Exchange {
         self.outgoing.answers()
     }
 
+    /// Bytes that the peer has this process hold: of a message that is not whole yet, and of answers that it has not taken.
+    pub fn held(&self) -> usize {
+        self.incoming.held() + self.outgoing.answers()
+    }
+
     /// Nobody waits for the answer to this request or ping any more. One that comes later is dropped and counted.
     pub fn give_up(&mut self, id: u64) {
         self.asked.give_up(id);

@@ -94,7 +94,7 @@ impl<'a> Rounds<'a> {
     }
 
     fn look(&mut self, asking: &mut Asking<'_>, for_pings: Duration) -> Result<Round, NoRound> {
-        let Guests { mut guests, mut not_served } =
+        let Guests { mut guests, mut not_served, .. } =
             self.daemon.payload(&asking.list()?).map_err(NoRound::Failed)?;
         let now = Instant::now();
         let asked = |name: &String| self.region.is_none_or(|region| region == name);

@@ -197,6 +197,7 @@ mod tests {
             max_record: 0,
             counters,
             losses: Losses::default(),
+            held_bytes: 0,
             faults: 0,
             last_fault: None,
             last_fault_ms: None,

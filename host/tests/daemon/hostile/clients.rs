@@ -1,8 +1,9 @@
 //! Clients of the control socket that mean harm, or are only careless: they may use it, and still cost bounded memory and
 //! no descriptors.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 use ivring_proto::control::{Code, MAX_CLIENTS, Request, Target};
@@ -51,7 +52,6 @@ fn a_thousand_connections_leave_no_descriptor_behind() {
     let place = Place::new();
     let daemon = Daemon::start(&place);
     let neighbour = Neighbour::beside(&daemon, &place);
-    daemon.wait_for("the neighbour", |guests| !guests.is_empty());
     daemon.status();
     let descriptors = daemon.descriptors();
     for round in 0..1000 {
@@ -70,7 +70,7 @@ fn a_thousand_connections_leave_no_descriptor_behind() {
             result => result.expect("it is taken"),
         }
     }
-    until("descriptors are left", || daemon.descriptors() <= descriptors);
+    daemon.has_at_most(descriptors);
     neighbour.sent();
 }
 
@@ -92,7 +92,6 @@ fn half_a_long_frame_from_each_of_many_takes_what_has_come_and_no_more() {
     let place = Place::new();
     let daemon = Daemon::start(&place);
     let neighbour = Neighbour::beside(&daemon, &place);
-    daemon.wait_for("the neighbour", |guests| !guests.is_empty());
     let before = daemon.most_memory();
     // 64 MiB promised, 64 KiB sent.
     let head =
@@ -206,4 +205,31 @@ fn requests_that_a_program_never_answers_are_bounded_for_each_guest() {
     daemon.took_at_most(before, REGION + SLACK);
     neighbour.sent();
     drop(client);
+}
+
+#[test]
+fn what_stands_at_the_sockets_path_is_left_as_it_is_unless_it_is_a_socket_of_nobody() {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+    let place = Place::new();
+    let secret = place.directory().join("secret");
+    fs::write(&secret, "precious").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let region = ["--region", place.region(), "--size", "1M"];
+    for target in [secret.clone(), place.directory().join("nothing"), place.directory().to_owned()] {
+        symlink(&target, place.socket()).unwrap();
+        let (code, text) = Daemon::fails_with(&place, &region);
+        assert!(code == 4 && text.contains("exists and is no socket"), "{text}");
+        assert_eq!(fs::read_link(place.socket()).unwrap(), target);
+        fs::remove_file(place.socket()).unwrap();
+    }
+    assert_eq!(fs::read(&secret).unwrap(), b"precious");
+    assert_eq!(secret.metadata().unwrap().mode() & 0o777, 0o600);
+
+    // One that a killed server left, open to everybody, is taken away, and the new one is as it should be.
+    drop(UnixListener::bind(place.socket()).unwrap());
+    fs::set_permissions(place.socket(), fs::Permissions::from_mode(0o777)).unwrap();
+    let daemon = Daemon::start(&place);
+    let file = place.socket().symlink_metadata().unwrap();
+    assert!(file.file_type().is_socket() && file.mode() & 0o777 == 0o660, "{:o}", file.mode());
+    assert_eq!(file.uid(), fs::metadata(format!("/proc/{}", daemon.pid())).unwrap().uid());
 }

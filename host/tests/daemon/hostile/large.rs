@@ -38,14 +38,25 @@ fn attackers(place: &Place) -> Vec<Attacker> {
     (0..ATTACKERS as u128).map(attached).collect()
 }
 
-/// Whether a request with the longest payload there is is answered with it.
-fn honest_one_is_echoed(place: &Place) {
-    let guest = FakeGuest::attached(&place.region_path(), HONEST, "honest");
+/// Sends a request with the longest payload there is, and does not wait for the answer.
+fn asks_for_an_echo(attacker: &mut Attacker) {
+    let mut fragment = attacker.transfer(Kind::Request, MESSAGE);
+    while fragment.offset < MESSAGE {
+        attacker.until("room", |attacker| attacker.piece(&mut fragment, "ivring.echo", usize::MAX));
+    }
+}
+
+/// Waits until a request with the longest payload there is is answered with it.
+fn is_echoed(guest: &FakeGuest) {
     let payload = vec![3; usize::try_from(MESSAGE).expect("it fits")];
     guest.request_large("ivring.echo", payload.clone());
     guest.wait_for(|seen| {
         matches!(seen, Seen::Response { status: Status::Ok, payload: answer, .. } if *answer == payload)
     });
+}
+
+fn honest_one_is_echoed(place: &Place) {
+    is_echoed(&FakeGuest::attached(&place.region_path(), HONEST, "honest"));
 }
 
 #[test]
@@ -58,10 +69,7 @@ fn large_echoes_on_many_channels_that_nobody_takes_stay_within_one_bound() {
     // One after the other: what each asks comes in whole, 72 MiB in all, and goes back as far as there is room.
     for attacker in &mut attackers {
         for _ in 0..3 {
-            let mut fragment = attacker.transfer(Kind::Request, MESSAGE);
-            while fragment.offset < MESSAGE {
-                attacker.until("room", |attacker| attacker.piece(&mut fragment, "ivring.echo", usize::MAX));
-            }
+            asks_for_an_echo(attacker);
         }
         // The host has received the last of it.
         let head = attacker.link().tx().position();
@@ -72,7 +80,10 @@ fn large_echoes_on_many_channels_that_nobody_takes_stay_within_one_bound() {
     let lost: u64 = daemon.guests().iter().map(|guest| guest["answers_lost"].as_u64().unwrap()).sum();
     let kept = ATTACKERS as u64 * 3 - lost;
     assert!((1..=REASSEMBLY / MESSAGE).contains(&kept), "{kept} answers are kept");
-    assert!(daemon.ok(&["ls"]).contains("DROPPED"));
+    let held: u64 = daemon.guests().iter().map(|guest| guest["held_bytes"].as_u64().unwrap()).sum();
+    assert!((kept * MESSAGE..REASSEMBLY + MESSAGE).contains(&held), "{held} bytes are held");
+    let table = daemon.ok(&["ls"]);
+    assert!(table.contains("DROPPED") && table.lines().next().unwrap().ends_with("HELD"), "{table}");
     neighbour.sent();
     // Those who leave give back what they held.
     for attacker in &mut attackers {
@@ -83,6 +94,47 @@ fn large_echoes_on_many_channels_that_nobody_takes_stay_within_one_bound() {
     daemon.took_at_most(before, 2 * REASSEMBLY + 2 * MESSAGE + REGION + SLACK);
     let log = daemon.stopped();
     assert!(log.contains("too many that it or others do not receive wait already"), "{log}");
+}
+
+#[test]
+fn what_guests_of_one_region_hold_is_not_missing_in_another() {
+    let place = Place::new();
+    let own = format!("{}-{HONEST}", place.region());
+    let daemon = Daemon::start_with(
+        &place,
+        &[
+            "--region",
+            place.region(),
+            "--region",
+            &own,
+            "--size",
+            "1M",
+            "--max-message",
+            "2M",
+            "--max-reassembly",
+            "8M",
+        ],
+    );
+    let neighbour = Neighbour::in_region(&daemon, &place.region_path_of(HONEST), HONEST);
+    // All that the shared region's guests may have, both ways.
+    let mut attackers = attackers(&place);
+    for attacker in &mut attackers {
+        asks_for_an_echo(attacker);
+        asks_for_an_echo(attacker);
+    }
+    let mut parts: Vec<_> =
+        attackers.iter_mut().map(|attacker| attacker.transfer(Kind::Request, MESSAGE)).collect();
+    for (attacker, part) in attackers.iter_mut().zip(&mut parts) {
+        for _ in 0..40 {
+            attacker.until("room", |attacker| attacker.piece(part, "ivring.echo", usize::MAX));
+        }
+    }
+    assert!(daemon.guests().iter().any(|guest| guest["answers_lost"] != 0));
+    neighbour.sent();
+    let guest = FakeGuest::attached(&place.region_path_of(HONEST), HONEST, "honest");
+    is_echoed(&guest);
+    let honest = listed(&daemon, "honest");
+    assert_eq!((&honest["answers_lost"], &honest["declined"]), (&0.into(), &0.into()));
 }
 
 #[test]
@@ -111,6 +163,8 @@ fn parts_that_never_become_whole_stay_within_one_bound() {
     }
     daemon.took_at_most(before, REASSEMBLY + REGION + SLACK);
     let stray: u64 = daemon.guests().iter().map(|guest| guest["stray_fragments"].as_u64().unwrap()).sum();
+    let held: u64 = daemon.guests().iter().map(|guest| guest["held_bytes"].as_u64().unwrap()).sum();
+    assert!((REASSEMBLY / 2..=REASSEMBLY).contains(&held), "{held} bytes are held");
     assert!(stray > 0, "for some there was no memory, and what came of them after that is counted");
     neighbour.sent();
     for attacker in &mut attackers {

@@ -1,8 +1,11 @@
 //! Guests that lie in their cell, or say what acts on a terminal.
 
+use std::process::Stdio;
+
 use ivring_proto::layout::{Version, VersionRange, cell_word};
-use ivring_proto::link::{GuestEvent, Topic};
+use ivring_proto::link::{GuestEvent, Kind, Status, Topic};
 use ivring_proto::memory::Memory;
+use ivring_proto::ring::Class;
 use ivring_proto::session::{Identity, JoinRequest, Port, Text, Uuid, read_answer, write_request};
 
 use super::attacker::{Attacker, entropy, uuid};
@@ -132,6 +135,11 @@ fn a_refused_guests_name_is_made_printable_in_the_log() {
     write_request(&attacker.memory, attacker.geometry.cell(0).unwrap(), &request);
     let line = listen.line();
     assert!(line.contains("refused") && is_printable(&line), "{line:?}");
+    let table = daemon.ok(&["ls"]);
+    assert!(
+        table.contains("1 requests to join") && table.contains("\\u{1b}[2J") && is_printable(&table),
+        "{table:?}"
+    );
     let log = daemon.stopped();
     assert!(log.contains("\\u{1b}[2J") && is_printable(&log), "{log:?}");
 }
@@ -172,4 +180,61 @@ fn who_takes_anothers_name_takes_nothing_else() {
     let _other = Attacker::attached(&place.region_path(), uuid(2), HONEST);
     daemon.ok(&["send", HONEST, "t", "again"]);
     assert_eq!(guest.message().1, b"again");
+}
+
+#[test]
+fn topics_that_act_on_a_terminal_are_a_fault_or_made_printable() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let mut listen = daemon.listen(&["--topic", "\u{202e}t"]);
+    let mut attacker = Attacker::attached(&place.region_path(), uuid(1), "liar");
+    // No control character, and still it turns the line around.
+    attacker.link().send(Topic::new("\u{202e}t").unwrap(), b"x").unwrap();
+    attacker.link().flush();
+    let line = listen.line();
+    assert!(line.contains("\\u{202e}t: x") && is_printable(&line), "{line:?}");
+    // Control characters are no topic, and there is no other way to send one.
+    let topic = b"\x1b[2J";
+    let length = u8::try_from(topic.len()).unwrap();
+    let envelope = [1, 0, 0, 0, 0, 0, 0, 0, length, 0, 0, 0, 0, 0, 0, 0];
+    attacker.link().tx().push(Kind::Message.code(), Class::Message, &[&envelope, topic]).unwrap();
+    attacker.link().flush();
+    attacker.wait_for(|event| matches!(event, GuestEvent::Detached(_)));
+    let table = daemon.ok(&["ls"]);
+    assert!(table.contains("fault of liar:agent") && table.contains("topic"), "{table}");
+    assert!(is_printable(&table) && is_printable(&daemon.stopped()), "{table:?}");
+}
+
+#[test]
+fn answers_in_a_guests_own_words_are_made_printable() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let mut attacker = Attacker::attached(&place.region_path(), uuid(1), "liar");
+    let asking = daemon.ivring(&["request", "liar", "t", "x"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut asked = None;
+    attacker.until("the request", |attacker| {
+        asked = attacker.receive().into_iter().find(|(kind, _)| *kind == Kind::Request);
+        asked.is_some()
+    });
+    attacker.end.respond(asked.unwrap().1, Status::Failed, ESCAPES.as_bytes()).unwrap();
+    let output = asking.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(text.contains("\\u{1b}[2J") && is_printable(&text), "{text:?}");
+}
+
+#[test]
+fn texts_scribbled_over_the_region_are_made_printable() {
+    use ivring_proto::layout::{RegionState, control_word as word, write_state};
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    let attacker = Attacker::attached(&place.region_path(), uuid(1), "liar");
+    let text = attacker.place().host_control + word::TEXT;
+    Text::<64>::truncated(ESCAPES).write(&attacker.memory, text + word::NAME);
+    Text::<32>::truncated("\x1b[2J").write(&attacker.memory, text + word::PORT);
+    write_state(&attacker.memory, RegionState::Closing, ESCAPES);
+    let output = daemon.ivring(&["inspect", place.region()]).output().unwrap();
+    let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(shown.matches("\\u{1b}[2J").count() >= 3 && is_printable(&shown), "{shown:?}");
+    assert_eq!(daemon.guests()[0]["name"], "liar", "what the daemon knows it does not read there");
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
 use ivring_proto::control::{Client, Event, Listener, Service, Target};
@@ -29,11 +30,12 @@ impl Neighbour {
         Self::in_region(daemon, &place.region_path(), UUID)
     }
 
-    /// In that region.
+    /// In that region. Returns when it is at work.
     pub fn in_region(daemon: &Daemon, region: &Path, uuid: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopping, region, uuid) = (Arc::clone(&stop), region.to_owned(), uuid.to_owned());
         let socket: PathBuf = daemon.socket().to_owned();
+        let (begun, at_work) = channel();
         let thread = std::thread::spawn(move || {
             let guest = FakeGuest::attached(&region, &uuid, "neighbour");
             let target = Target { guest: Some(uuid), region: None };
@@ -49,11 +51,14 @@ impl Neighbour {
                 }
                 sent += BATCH;
                 is_answered(&guest, sent);
+                // After the first time nobody waits for it.
+                let _ = begun.send(());
                 if stopping.load(Ordering::Relaxed) {
                     return sent;
                 }
             }
         });
+        at_work.recv_timeout(LIMIT).expect("the neighbour is at work");
         Neighbour { stop, thread: Some(thread) }
     }
 

@@ -1,8 +1,9 @@
 //! What the daemon's process takes: memory at its most, and descriptors.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
-use crate::running::Daemon;
+use crate::running::{Daemon, LIMIT};
 
 impl Daemon {
     /// The most memory that was ever resident, in bytes, the mapped region among it: `VmHWM` of proc_pid_status(5).
@@ -16,6 +17,16 @@ impl Daemon {
     /// Descriptors that it has open.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it runs").count()
+    }
+
+    /// Waits until it has no more descriptors open than that: for a moment it looks through the files of `/proc`, and a command
+    /// that has just ended is still connected.
+    pub fn has_at_most(&self, descriptors: usize) {
+        let deadline = Instant::now() + LIMIT;
+        while self.descriptors() > descriptors {
+            assert!(Instant::now() < deadline, "{} of {descriptors} descriptors", self.descriptors());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Asserts that it took no more memory than that since `before`.

@@ -17,7 +17,6 @@ fn a_guest_that_joins_and_leaves_in_a_loop_costs_no_memory_no_descriptors_and_fe
     let place = Place::new();
     let daemon = Daemon::start(&place);
     let neighbour = Neighbour::beside(&daemon, &place);
-    daemon.wait_for("the neighbour", |guests| !guests.is_empty());
     let since = Instant::now();
     let mut attacker = Attacker::attached(&place.region_path(), uuid(1), "again");
     let (memory, descriptors) = (daemon.most_memory(), daemon.descriptors());
@@ -27,7 +26,7 @@ fn a_guest_that_joins_and_leaves_in_a_loop_costs_no_memory_no_descriptors_and_fe
         attacker.attach();
     }
     daemon.took_at_most(memory, SLACK);
-    assert_eq!(daemon.descriptors(), descriptors);
+    daemon.has_at_most(descriptors);
     // Its counters are those of the last time: each time it left for good.
     assert_eq!(
         listed(&daemon, "again")["received"],
