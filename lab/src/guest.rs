@@ -57,10 +57,7 @@ impl Booting {
     }
 
     /// Waits until QEMU has connected, and until `up` says that the guest runs.
-    fn connect(
-        mut self,
-        up: impl FnOnce(&mut Qmp, Channel) -> Result<Shell, Error>,
-    ) -> Result<Guest, Error> {
+    fn connect(mut self, up: impl FnOnce(&mut Qmp, Channel) -> Result<Shell, Error>) -> Result<Guest, Error> {
         let connected = Instant::now() + CONNECT_LIMIT;
         let connect = |doorways: Doorways| -> Result<(Qmp, Shell), Error> {
             let mut alive = || self.process.status().map(|ended| ended.is_none());

@@ -70,6 +70,18 @@ impl Booting {
             Ok(Shell::restored(shell))
         })
     }
+
+    /// Waits for a machine that goes on from a snapshot in its disk: a QEMU that was started with `-loadvm`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Booting::wait`].
+    pub fn go_on(self) -> Result<Guest, Error> {
+        self.connect(|qmp, shell| {
+            wait_until(qmp, "query-status", "running")?;
+            Ok(Shell::restored(shell))
+        })
+    }
 }
 
 fn leave_out_shared_memory(qmp: &mut Qmp) -> Result<(), Error> {
@@ -85,7 +97,9 @@ fn wait_until(qmp: &mut Qmp, command: &str, status: &str) -> Result<(), Error> {
         match answer.get("status").and_then(Value::as_str) {
             Some(found) if found == status => return Ok(()),
             Some(found) if found == "failed" || Instant::now() >= deadline => {
-                return Err(Error::Failed(format!("a machine's memory is to be moved, and is {found}: {answer}")));
+                return Err(Error::Failed(format!(
+                    "a machine's memory is to be moved, and is {found}: {answer}"
+                )));
             }
             _ => thread::sleep(POLL),
         }

@@ -63,7 +63,10 @@ fn a_region_that_is_put_back_ends_every_session_and_nothing_old_comes_again() {
     let mut ended = detached(&mut world);
     ended.sort_by_key(|(index, _)| *index);
     assert_eq!(ended, [(0, reason), (1, reason)]);
-    assert_eq!((ends(&a), ends(&b)), (vec![&GuestEvent::Detached(reason)], vec![&GuestEvent::Detached(reason)]));
+    assert_eq!(
+        (ends(&a), ends(&b)),
+        (vec![&GuestEvent::Detached(reason)], vec![&GuestEvent::Detached(reason)])
+    );
     assert!(a.end.is_attached() && b.end.is_attached());
     assert_eq!(received(&mut world), [""; 0], "what the image held was delivered again");
     assert_eq!(b.received.len(), 20, "{:?}", b.texts());
@@ -205,12 +208,11 @@ fn a_guest_that_found_another_writer_says_so_and_nothing_of_its_session_goes_on(
     assert_eq!(detached(&mut world), [(0, CloseReason::SecondWriter)]);
     let events = world.host().events.clone();
     assert!(
-        events.iter().any(|(_, event)| matches!(event, HostEvent::Undelivered { what, .. } if what.count == 1)),
+        events
+            .iter()
+            .any(|(_, event)| matches!(event, HostEvent::Undelivered { what, .. } if what.count == 1)),
         "{events:?}"
     );
-    assert!(
-        matches!(events.last(), Some((0, HostEvent::Attached { resumed: false }))),
-        "{events:?}"
-    );
+    assert!(matches!(events.last(), Some((0, HostEvent::Attached { resumed: false }))), "{events:?}");
     assert_eq!(guest.texts(), [""; 0]);
 }
