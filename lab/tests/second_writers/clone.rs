@@ -3,6 +3,7 @@
 use std::fs;
 
 use ivring_lab::{Guest, disks_or_skip};
+use nix::sys::signal::Signal;
 
 use crate::agent;
 use crate::daemon::Daemon;
@@ -41,19 +42,22 @@ fn one_stays(daemon: &Daemon<'_>, machines: [&mut Guest; 2]) {
 fn of_two_machines_that_go_on_from_one_file_one_keeps_the_channel() {
     let Some(lab) = lab("clone") else { return };
     let region = lab.region("8M".parse().expect("a power of two")).expect("a name is found");
-    let daemon = Daemon::start(&lab, &["--region", &region.path()]);
+    let mut daemon = Daemon::start(&lab, &["--region", &region.path()]);
     let plan = master(&lab, "db1", &region);
     let mut machine = lab.boot(&[plan.clone()]).expect("it boots").remove(0);
     start_agent(&mut machine);
     agent::wait_until_attached(&mut machine);
     let file = lab.folder().join("db1.state");
-    // All but the region: what is in that goes on, and the two differ in nothing that they can see.
+    // Nothing moves until both go on: so the region that comes with the file is the one that is there, and the two machines
+    // differ in nothing.
+    daemon.signal(Signal::SIGSTOP);
     machine.write_to(&file).expect("a master can be saved");
     let mut copy = plan;
     copy.name.push_str("-copy");
     copy.hardware.extend(["-incoming", "defer"].map(str::to_owned));
     let copy = lab.start(&copy).expect("it starts");
     let mut copy = copy.restore(&file).expect("it goes on");
+    daemon.signal(Signal::SIGCONT);
     machine.resume().expect("it is paused");
 
     daemon.wait_for_line(&["db1", "detached: somebody else writes with the same identity"]);
