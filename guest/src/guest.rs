@@ -4,7 +4,7 @@ mod arriving;
 mod sending;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ivring_proto::layout::{NAME_LEN, read_superblock};
 use ivring_proto::link::{Budget, Exchange, GuestEnd, GuestEvent, GuestOptions, Incarnation, Waiting};
@@ -78,11 +78,21 @@ pub struct Guest {
     ladder: Ladder,
 }
 
+/// A random word from the kernel's generator, with the time mixed in.
+///
+/// Two machines that were restored from one snapshot hold the same generator until their kernels seed it anew, and would
+/// draw the same nonces and heartbeats, by which they are to be told apart. They do not draw at the same nanosecond.
+fn entropy() -> u64 {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // The digits that differ are the low ones, and the low half of a word is what a heartbeat takes.
+    kernels_word() ^ u64::from(time.subsec_nanos())
+}
+
 /// A random word from the kernel's generator.
 ///
 /// By the system call itself: what stands for it in a static program waits for `/dev/random`, which in a guest without
 /// RDRAND that has just booted can take for ever, while the call makes the kernel gather what it lacks (Linux 5.4).
-fn entropy() -> u64 {
+fn kernels_word() -> u64 {
     let mut word = [0; size_of::<u64>()];
     loop {
         match rustix::rand::getrandom(&mut word, GetRandomFlags::empty()) {

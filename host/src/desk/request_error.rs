@@ -53,6 +53,10 @@ pub(super) enum RequestError {
     NobodyWaits,
     #[error("too many answers to {guest} wait already; try again later")]
     TooManyAnswers { guest: String },
+    #[error(
+        "somebody else writes in the region {region}: nothing can be done there until it has been left alone for 2.5 s"
+    )]
+    StandsBy { region: String },
     #[error("the server is leaving")]
     Leaving,
 }
@@ -80,6 +84,7 @@ impl RequestError {
             RequestError::Fault { .. }
             | RequestError::Failed { .. }
             | RequestError::Interrupted { .. }
+            | RequestError::StandsBy { .. }
             | RequestError::Leaving => Code::Failure,
         }
     }

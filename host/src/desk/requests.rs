@@ -180,7 +180,11 @@ impl Desk {
         target: &Target,
     ) -> Result<Option<Response>, RequestError> {
         let present = roster.find(target)?;
-        if !hosts.host(present.region).is_some_and(|host| host.evict(present.identity())) {
+        let host = hosts.host(present.region);
+        if let Some(host) = host.as_ref().filter(|host| host.stands_by()) {
+            return Err(RequestError::StandsBy { region: host.name().to_owned() });
+        }
+        if !host.is_some_and(|host| host.evict(present.identity())) {
             return Ok(Some(Response::done(asker.id)));
         }
         // Answered when the channel is free: after what the guest had published has been received.

@@ -18,6 +18,9 @@ use crate::Event;
 impl Host {
     /// Beats, and says whether the region is this host's to write and to read.
     pub(super) fn is_the_writer(&mut self, now: Duration) -> bool {
+        if !self.rota.hot().is_empty() {
+            self.pulse.hasten();
+        }
         match self.pulse.beat(&self.region.memory, now, &mut entropy) {
             Some(Rival::Found(second)) => {
                 self.queue.push_back(Event::SecondWriter(second));

@@ -13,8 +13,6 @@ use crate::shell::Shell;
 
 /// How long a guest's memory may take to a file or back.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(60);
-/// What QEMU leaves out of a stream: memory that it shares with others, such as a region.
-const WITHOUT_SHARED_MEMORY: &str = "x-ignore-shared";
 
 impl Guest {
     /// Saves the whole machine as a snapshot in its disk, and lets it go on: `savevm`.
@@ -44,37 +42,48 @@ impl Guest {
         }
     }
 
-    /// Writes the machine to a file, all but the memory that it shares, and leaves it paused.
+    /// Writes the machine to a file, with the region that it is a master of, and leaves it paused.
     ///
     /// # Errors
     ///
-    /// As [`save`](Self::save).
+    /// As [`save`](Self::save); the machine goes on then.
     pub fn write_to(&mut self, path: &Path) -> Result<(), Error> {
-        leave_out_shared_memory(&mut self.qmp)?;
-        self.qmp.execute("migrate", &json!({ "uri": format!("exec:cat >{}", path.display()) }))?;
+        self.pause()?;
+        let uri = format!("exec:cat >{}", path.display());
+        if let Err(error) = self.qmp.execute("migrate", &json!({ "uri": uri })) {
+            self.resume()?;
+            return Err(error);
+        }
         wait_until(&mut self.qmp, "query-migrate", "completed")
     }
 }
 
 impl Booting {
-    /// Has a QEMU that was started with `-incoming defer` go on with a machine from a file.
+    /// Has a QEMU that was started with `-incoming defer` go on with a machine from a file, and with the region as it is there.
     ///
     /// # Errors
     ///
     /// As [`Booting::wait`].
     pub fn restore(self, path: &Path) -> Result<Guest, Error> {
         self.connect(|qmp, shell| {
-            leave_out_shared_memory(qmp)?;
             qmp.execute("migrate-incoming", &json!({ "uri": format!("exec:cat {}", path.display()) }))?;
+            wait_until(qmp, "query-status", "paused")?;
+            qmp.execute("cont", &json!({}))?;
+            Ok(Shell::restored(shell))
+        })
+    }
+
+    /// Waits for a machine that goes on from a snapshot in its disk: a QEMU that was started with `-loadvm`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Booting::wait`].
+    pub fn go_on(self) -> Result<Guest, Error> {
+        self.connect(|qmp, shell| {
             wait_until(qmp, "query-status", "running")?;
             Ok(Shell::restored(shell))
         })
     }
-}
-
-fn leave_out_shared_memory(qmp: &mut Qmp) -> Result<(), Error> {
-    let capability = json!({ "capability": WITHOUT_SHARED_MEMORY, "state": true });
-    qmp.execute("migrate-set-capabilities", &json!({ "capabilities": [capability] })).map(drop)
 }
 
 /// Asks until the answer has this status.
@@ -82,14 +91,13 @@ fn wait_until(qmp: &mut Qmp, command: &str, status: &str) -> Result<(), Error> {
     let deadline = Instant::now() + MIGRATION_LIMIT;
     loop {
         let answer = qmp.execute(command, &json!({}))?;
-        match answer.get("status").and_then(Value::as_str) {
-            Some(found) if found == status => return Ok(()),
-            Some(found) if found == "failed" || Instant::now() >= deadline => {
-                return Err(Error::Failed(format!(
-                    "a machine's memory is to be moved, and is {found}: {answer}"
-                )));
-            }
-            _ => thread::sleep(POLL),
+        let found = answer.get("status").and_then(Value::as_str);
+        if found == Some(status) {
+            return Ok(());
         }
+        if found == Some("failed") || Instant::now() >= deadline {
+            return Err(Error::Failed(format!("{command} is to come to {status:?}, and says {answer}")));
+        }
+        thread::sleep(POLL);
     }
 }

@@ -5,14 +5,21 @@
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]
 #[path = "../end_to_end/agent.rs"]
 mod agent;
+mod clone;
+mod copied_over;
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]
 #[path = "../end_to_end/daemon.rs"]
 mod daemon;
 mod disk;
+mod program;
+mod refused;
 mod reverted;
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]
 #[path = "../end_to_end/setup.rs"]
 mod setup;
+mod twins;
+mod two_daemons;
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]
 #[path = "../end_to_end/witness.rs"]
 mod witness;
+mod zombie;
