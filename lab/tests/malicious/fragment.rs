@@ -81,8 +81,11 @@ fn transfer() {
         // In the middle: it belongs to nothing, and the one that was begun can still be finished.
         for lie in (Truth { now: TRANSFER, earlier: 1, anothers: 1 << 63 }).lies() {
             let before = losses(&mut world, way).stray_fragments;
-            let pieces =
-                [fragment(TRANSFER, 200, 0, 2), fragment(lie.value, 200, 100, 2), fragment(TRANSFER, 200, 100, 2)];
+            let pieces = [
+                fragment(TRANSFER, 200, 0, 2),
+                fragment(lie.value, 200, 100, 2),
+                fragment(TRANSFER, 200, 100, 2),
+            ];
             put(&mut world, way, &pieces, lie.what);
             assert_eq!(message(&world, way), Some(200), "{lie:?}");
             assert_eq!(losses(&mut world, way).stray_fragments - before, 1, "{lie:?}");

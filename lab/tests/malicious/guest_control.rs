@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ivring_host::Event as HostEvent;
-use ivring_lab::malicious_peer::{Word, Way};
+use ivring_lab::malicious_peer::{Way, Word};
 use ivring_proto::layout::{control_word as word, entry_word};
 use ivring_proto::ring::Fault;
 use ivring_proto::session::{CloseReason, Phase, Refusal};

@@ -63,10 +63,21 @@ pub fn head_lies() -> usize {
 }
 
 /// A lie about a head, in words, and what its reader finds: nothing, where it could be so.
-pub fn lied_head(index: usize, now: u64, published: u64, anothers: u64) -> Option<(String, u64, Option<Fault>)> {
-    let mut lies: Vec<_> = [("all that is published", published), ("more than is published", published + 8)].into();
+pub fn lied_head(
+    index: usize,
+    now: u64,
+    published: u64,
+    anothers: u64,
+) -> Option<(String, u64, Option<Fault>)> {
+    let mut lies: Vec<_> =
+        [("all that is published", published), ("more than is published", published + 8)].into();
     lies.push(("in the middle of a record", now + 16));
-    lies.extend(Truth { now, earlier: now.saturating_sub(800), anothers }.lies().iter().map(|lie| (lie.what, lie.value)));
+    lies.extend(
+        Truth { now, earlier: now.saturating_sub(800), anothers }
+            .lies()
+            .iter()
+            .map(|lie| (lie.what, lie.value)),
+    );
     let (what, head) = *lies.get(index)?;
     let fault = if !head.is_multiple_of(8) {
         Some(Fault::HeadUnaligned { head })

@@ -132,7 +132,9 @@ fn detail_of_an_answer() {
 #[test]
 fn text_of_an_answer() {
     let (mut clockwork, mut third, cell) = refused();
-    for word in [u64::MAX, 0, u64::from_le_bytes(*b"\x1b[2Jab\xff\xff"), u64::from_le_bytes(*b"text\0\xc3\x28a")] {
+    for word in
+        [u64::MAX, 0, u64::from_le_bytes(*b"\x1b[2Jab\xff\xff"), u64::from_le_bytes(*b"text\0\xc3\x28a")]
+    {
         clockwork.peer.answer(cell, answer_word::TEXT).set(word);
         clockwork.step_with(&mut third);
         // Cut at what is no text; the refusal is told by its code.
@@ -149,7 +151,8 @@ fn an_answer_that_no_host_gave() {
     let mut clockwork = Clockwork::unjoined(3);
     let channel = crate::directory::offered(&mut clockwork);
     let _ = channel;
-    let cell = (0..16).find(|cell| clockwork.peer.cell(*cell, cell_word::ATTEMPT).get() != 0).expect("it asks");
+    let cell =
+        (0..16).find(|cell| clockwork.peer.cell(*cell, cell_word::ATTEMPT).get() != 0).expect("it asks");
     let nonce = clockwork.peer.cell(cell, cell_word::NONCE).get();
     clockwork.peer.answer(cell, answer_word::CODE).set(5);
     clockwork.peer.answer(cell, answer_word::NONCE).set(nonce);

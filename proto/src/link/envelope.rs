@@ -282,7 +282,10 @@ mod tests {
             EnvelopeError::Topic { topic: 5, length: 20 }
         );
         record[8] = 0;
-        assert_eq!(decode(Kind::Message, &record).expect_err("no topic"), EnvelopeError::NoTopic { length: 20 });
+        assert_eq!(
+            decode(Kind::Message, &record).expect_err("no topic"),
+            EnvelopeError::NoTopic { length: 20 }
+        );
         record[8] = 2;
         record[16..18].copy_from_slice(b"\x1b[");
         let wrong = |at, byte| EnvelopeError::TopicText { topic: 2, at, byte };

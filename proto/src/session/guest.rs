@@ -2,8 +2,8 @@
 
 use super::entry::{is_session, read_entry, read_standing};
 use super::{
-    Answer, BEAT, ChannelState, CloseReason, Entropy, Entry, EntryError, JoinRequest, Liveness, Pulse, SecondWriter, Uuid, Watch,
-    clear_request, is_still_there, read_answer, read_request, write_request,
+    Answer, BEAT, ChannelState, CloseReason, Entropy, Entry, EntryError, JoinRequest, Liveness, Pulse,
+    SecondWriter, Uuid, Watch, clear_request, is_still_there, read_answer, read_request, write_request,
 };
 use crate::layout::{
     ChannelPlace, Geometry, Superblock, Version, cell_word, control_word as word, entry_word, status_word,
@@ -207,11 +207,7 @@ impl Joiner {
         }
     }
 
-    fn find_offer<M: Memory>(
-        &self,
-        memory: &M,
-        geometry: &Geometry,
-    ) -> Option<Result<Offer, EntryError>> {
+    fn find_offer<M: Memory>(&self, memory: &M, geometry: &Geometry) -> Option<Result<Offer, EntryError>> {
         (0..geometry.channels()).find_map(|channel| {
             let place = geometry.channel(channel)?;
             if !is_session(memory, place.entry, self.request.nonce) {

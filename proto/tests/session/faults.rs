@@ -107,9 +107,7 @@ fn a_ring_whose_ends_will_never_meet_again_is_given_up() {
     assert!(guest.events.contains(&GuestEvent::Detached(CloseReason::HostFault)), "{:?}", guest.events);
     let position = world.memory.load(hint) - 64;
     let fault = Fault::Wedged { hint: position + 64, position };
-    let told = |(_, event): &(usize, HostEvent)| {
-        matches!(event, HostEvent::Fault { error: LinkError::Fault(found), .. } if *found == fault)
-    };
+    let told = |(_, event): &(usize, HostEvent)| matches!(event, HostEvent::Fault { error: LinkError::Fault(found), .. } if *found == fault);
     assert!(world.host().events.iter().any(told), "{:?}", world.host().events);
     // And the other way round.
     world.run(Duration::from_secs(3), &mut [&mut guest]);

@@ -73,7 +73,7 @@ fn a_daemon_that_leaves_says_so_and_is_missed_until_it_is_back() {
     world.start_host();
     let mut guest = world.guest(1, 11);
     world.settle(&mut [&mut guest]);
-    let host = world.host.take().unwrap();
+    let mut host = world.host.take().unwrap();
     host.pulse.leave(&world.memory);
     world.settle(&mut [&mut guest]);
     assert_eq!(guest.events.last(), Some(&GuestEvent::HostAway));
