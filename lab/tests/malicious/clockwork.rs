@@ -44,7 +44,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// The last thing of the kind that it waits for.
+    /// Number of its channel.
     pub fn channel(&self) -> u64 {
         self.end.offer().expect("attached").channel
     }
