@@ -24,10 +24,10 @@ enum At {
     Control(u64, u64),
 }
 
-/// What is tried with a word of the one guest's channel while no host runs, each in turn.
-fn lies(at: At, finds: impl Fn(&World, u64, u64) -> Finds) {
+/// What is tried with a word of the one guest's channel while no host runs: every so many of the lies, in turn.
+fn lies(at: At, every: usize, finds: impl Fn(&World, u64, u64) -> Finds) {
     let mut world = World::new();
-    for index in 0.. {
+    for index in (0..).step_by(every) {
         world.talk();
         let (own, neighbours) = (world.channel(), world.neighbours_channel());
         let [own_word, anothers] = [own, neighbours].map(|channel| match at {
@@ -69,7 +69,7 @@ fn survives(world: &mut World, what: &str) {
 
 #[test]
 fn head() {
-    lies(At::Control(word::CONSUMER, word::HEAD), |world, channel, head| {
+    lies(At::Control(word::CONSUMER, word::HEAD), 1, |world, channel, head| {
         let seen = world.peer.host_control(channel, word::CONSUMER, word::SEEN).get();
         let capacity = world.peer.geometry().to_host();
         if !head.is_multiple_of(8) {
@@ -87,7 +87,7 @@ fn head() {
 
 #[test]
 fn seen() {
-    lies(At::Control(word::CONSUMER, word::SEEN), |world, channel, seen| {
+    lies(At::Control(word::CONSUMER, word::SEEN), 1, |world, channel, seen| {
         let head = world.peer.host_control(channel, word::CONSUMER, word::HEAD).get();
         let capacity = world.peer.geometry().to_host();
         if !seen.is_multiple_of(8) || seen.wrapping_sub(head) > capacity {
@@ -100,12 +100,12 @@ fn seen() {
 
 #[test]
 fn seen_of_version_1_0() {
-    lies(At::Control(word::CONSUMER, word::SEEN_IN_1_0), |_, _, _| Finds::Nothing);
+    lies(At::Control(word::CONSUMER, word::SEEN_IN_1_0), 1, |_, _, _| Finds::Nothing);
 }
 
 #[test]
 fn hint() {
-    lies(At::Control(word::PRODUCER, word::HINT), |world, channel, hint| {
+    lies(At::Control(word::PRODUCER, word::HINT), 1, |world, channel, hint| {
         let head = world.peer.guest_control(channel, word::CONSUMER, word::HEAD).get();
         let full = world.peer.geometry().to_guest() - 8;
         let far = hint.wrapping_sub(head) > full && head.wrapping_sub(hint) > full;
@@ -132,14 +132,14 @@ fn heads_of_guests() {
 fn entry() {
     // Without anything but the directory, a session that it does not describe any more ends; the guest comes back.
     for at in (0..=entry_word::FEATURES).step_by(8) {
-        lies(At::Entry(at), |_, _, _| Finds::Nothing);
+        lies(At::Entry(at), 3, |_, _, _| Finds::Nothing);
     }
 }
 
 #[test]
 fn port_and_name() {
     for at in [word::PORT, word::PORT + 8, word::NAME] {
-        lies(At::Control(word::TEXT, at), |_, _, _| Finds::Nothing);
+        lies(At::Control(word::TEXT, at), 3, |_, _, _| Finds::Nothing);
     }
 }
 
@@ -154,7 +154,7 @@ fn with_a_session_table_a_scribbled_directory_costs_nothing() {
     let names =
         [word::PORT, word::PORT + 8, word::PORT + 24, word::NAME].map(|at| At::Control(word::TEXT, at));
     for at in entry.chain(names) {
-        for value in [0, 1, u64::MAX, u64::from_le_bytes(*b"other\0\0\0")] {
+        for value in [0, u64::from_le_bytes(*b"other\0\0\0")] {
             let own = world.channel();
             let own_word = match at {
                 At::Entry(word) => world.peer.entry(own, word),

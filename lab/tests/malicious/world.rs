@@ -292,6 +292,9 @@ impl World {
         };
         self.until(&format!("{what}: {expected}"), |world| found(world).is_some());
         assert_eq!(found(self), Some(expected), "{what}");
+        let told = self.at_host.iter().filter(|event| matches!(event, HostEvent::Fault { .. })).count()
+            + self.at_guest.iter().filter(|event| matches!(event, GuestEvent::Fault(_))).count();
+        assert_eq!(told, 1, "{what}: once, and by one side");
         let closed = match reader {
             Way::ToHost => CloseReason::HostFault,
             Way::ToGuest => CloseReason::GuestFault,
