@@ -45,7 +45,7 @@ impl Scribe {
 
     /// The tag that belongs to a position.
     pub fn tag(&self, position: u64) -> u64 {
-        (position / 8 ^ self.salt) & 0xff_ffff
+        ((position / 8) ^ self.salt) & 0xff_ffff
     }
 
     /// The header of a record of `length` bytes in all, as it is right at this position.

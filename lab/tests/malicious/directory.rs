@@ -99,7 +99,7 @@ fn state() {
         clockwork.peer.entry(channel, entry_word::STATE).set(state);
         match CloseReason::from_code(code) {
             CloseReason::Superseded => clockwork.guest_finds("closed", EntryError::State { channel, state }),
-            reason if code < 16 || code > 250 => clockwork.guest_is_detached("closed", reason),
+            reason if !(16..=250).contains(&code) => clockwork.guest_is_detached("closed", reason),
             _ => {}
         }
     }
@@ -196,14 +196,14 @@ fn starts_of_an_offer_that_could_be() {
                     clockwork.at_host.iter().any(told)
                 });
             } else {
-                clockwork.send_to_guest();
-                clockwork.until("the guest finds it", |clockwork| {
-                    let told =
-                        |event: &GuestEvent| matches!(event, GuestEvent::Fault(error) if is_fault(error));
-                    clockwork.guest.events.iter().any(told)
+                // Ahead of the host there is nothing to be read, until it writes there.
+                while clockwork.try_to_send_to_guest().is_some() && change > 8 {}
+                clockwork.until("one of the two finds it", |clockwork| {
+                    let host = |event: &HostEvent| matches!(event, HostEvent::Fault { error, .. } if is_fault(error));
+                    let guest = |event: &GuestEvent| matches!(event, GuestEvent::Fault(error) if is_fault(error));
+                    clockwork.at_host.iter().any(host) || clockwork.guest.events.iter().any(guest)
                 });
             }
-            clockwork.until("it ends", |clockwork| !clockwork.is_attached(&clockwork.guest));
             clockwork.heals();
             clockwork.finish();
         }

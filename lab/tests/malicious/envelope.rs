@@ -115,6 +115,11 @@ fn id_of_a_response_or_pong() {
             counted += 1;
             assert_eq!((told(&world, way), late(&mut world, way)), (None, counted), "{lie:?}");
         }
+        // The right number, as an answer to something else.
+        scribe.push(if kind == PONG { RESPONSE } else { PONG }, &envelope(id, 0, 0, "", b"answer"));
+        world.until_received(way, &scribe, "another kind of answer");
+        counted += 1;
+        assert_eq!((told(&world, way), late(&mut world, way)), (None, counted));
         scribe.push(kind, &envelope(id, 0, 0, "", b"answer"));
         world.until("the answer", |world| told(world, way).is_some());
         assert_eq!(told(&world, way).map(|told| told.id), Some(id));

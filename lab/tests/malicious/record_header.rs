@@ -1,9 +1,10 @@
 //! The 8 bytes before every payload (§3.1, §8.1), in the rings of both ways.
 
 use ivring_guest::Event as GuestEvent;
-use ivring_host::Event as HostEvent;
+use ivring_host::{Event as HostEvent, HostSendError};
 use ivring_lab::malicious_peer::{Scribe, Way, envelope};
-use ivring_proto::link::{EnvelopeError, LinkError};
+use ivring_proto::layout::entry_word;
+use ivring_proto::link::{EnvelopeError, LinkError, SendError};
 use ivring_proto::ring::Fault;
 
 use crate::world::World;
@@ -325,9 +326,16 @@ fn count<T>(events: &[T], is: impl Fn(&T) -> bool) -> usize {
 #[test]
 fn a_fault_is_shown_in_the_directory_and_the_same_program_comes_back_after_a_second() {
     let mut world = World::new();
+    let channel = world.channel();
+    let state = world.peer.entry(channel, entry_word::STATE);
+    assert_eq!(state.get(), 2);
     put(&mut world, Way::ToHost, |_| u64::MAX);
     let is_fault = |event: &HostEvent| matches!(event, HostEvent::Fault { error: LinkError::Fault(_), .. });
     world.until("a fault", |world| world.at_host.iter().any(is_fault));
+    assert_eq!(state.get(), 3 | 3 << 8, "closed, for a fault that the host found");
+    let who = world.who();
+    let sent = world.host().send(&who, "talk", b"anybody there?");
+    assert!(matches!(sent, Err(HostSendError::Send(SendError::NotAttached))), "{sent:?}");
     world.until("the program in the guest notices", |world| {
         world.at_guest.iter().any(|event| matches!(event, GuestEvent::Detached(_)))
     });

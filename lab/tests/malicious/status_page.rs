@@ -5,13 +5,14 @@ use std::time::Duration;
 use ivring_lab::malicious_peer::{Truth, Word};
 use ivring_proto::layout::{VersionRange, answer_word, cell_word, status_word};
 use ivring_proto::link::{GuestEvent, Waiting};
-use ivring_proto::session::{Answer, Refusal, SecondWriter};
+use ivring_proto::session::{Answer, CloseReason, Refusal, SecondWriter};
 
 use crate::clockwork::{Clockwork, Guest};
 use crate::guest_control::LONG;
 
-/// What is tried with one of the two words, each in turn: the host finds it at its next beat, and begins a new epoch.
-fn host_finds(word: u64, check: impl Fn(&Clockwork, &str, u64)) {
+/// What is tried with one of the two words, each in turn: the host finds it by its next beat and stands by; when it has been alone
+/// for a while, it begins anew, with every session over. `told` is what a guest hears before that.
+fn host_finds(word: u64, told: impl Fn(u64) -> Option<GuestEvent>) {
     let mut clockwork = Clockwork::new(3);
     let mut earlier = 0x1000;
     for index in 0.. {
@@ -20,33 +21,27 @@ fn host_finds(word: u64, check: impl Fn(&Clockwork, &str, u64)) {
         let written = own.get();
         let Some(lie) = own.lies(earlier, anothers).get(index).copied() else { break };
         own.set(lie.value);
-        clockwork.run(LONG);
+        let ended = GuestEvent::Detached(CloseReason::SecondWriter);
+        clockwork.until("the session ends", |clockwork| clockwork.guest.events.contains(&ended));
         assert_eq!(clockwork.second_writers, [SecondWriter { written, found: lie.value }], "{lie:?}");
-        check(&clockwork, lie.what, lie.value);
+        let events: Vec<_> = told(lie.value).into_iter().chain([ended]).collect();
+        assert_eq!(clockwork.guest.events, events, "{lie:?}");
         clockwork.heals();
         earlier = written;
     }
-    clockwork.finish();
+    clockwork.finish_with_losses();
 }
 
 #[test]
 fn epoch() {
-    host_finds(status_word::EPOCH, |clockwork, what, value| {
-        // Guests go on with the one and with the other.
-        let told = if value == 0 {
-            [GuestEvent::HostAway, GuestEvent::HostBack]
-        } else {
-            [GuestEvent::HostRestarted, GuestEvent::HostRestarted]
-        };
-        assert_eq!(clockwork.guest.events, told, "{what}");
+    host_finds(status_word::EPOCH, |value| {
+        Some(if value == 0 { GuestEvent::HostAway } else { GuestEvent::HostRestarted })
     });
 }
 
 #[test]
 fn heartbeat() {
-    host_finds(status_word::HEARTBEAT, |clockwork, what, _| {
-        assert_eq!(clockwork.guest.events, [GuestEvent::HostRestarted], "{what}");
-    });
+    host_finds(status_word::HEARTBEAT, |_| None);
 }
 
 #[test]

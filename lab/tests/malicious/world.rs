@@ -32,7 +32,7 @@ pub struct World {
     /// The one guest does not look at its ring.
     pub deaf: bool,
     path: PathBuf,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 /// An honest guest, and its numbered messages: to the host, to the guest.
@@ -59,8 +59,17 @@ impl World {
         Self::with(|_| {})
     }
 
+    /// A region that belongs to the one guest's VM: there are no neighbours.
+    pub fn with_owner() -> Self {
+        Self::start(&[], |options| options.owner = Some(Uuid::from_u128(UUID)))
+    }
+
     /// The same with other options for the host.
     pub fn with(change: impl Fn(&mut HostOptions)) -> Self {
+        Self::start(&[1, 2], change)
+    }
+
+    fn start(neighbours: &[u128], change: impl Fn(&mut HostOptions)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("region");
         let mut options = HostOptions::new(path.to_str().expect("UTF-8"));
@@ -71,13 +80,22 @@ impl World {
         let host = Host::open(options).expect("a region");
         let peer = MaliciousPeer::attach(&path).expect("a mapping");
         let (at_host, at_guest) = (Vec::new(), Vec::new());
-        let neighbours = Vec::new();
         let (host, guest, deaf) = (Some(host), None, false);
-        let mut world = World { host, guest, neighbours, peer, at_host, at_guest, deaf, path, folder };
-        for uuid in [1, 2] {
+        let mut world = World {
+            host,
+            guest,
+            neighbours: Vec::new(),
+            peer,
+            at_host,
+            at_guest,
+            deaf,
+            path,
+            _folder: folder,
+        };
+        for uuid in neighbours {
             let neighbour = Neighbour {
-                guest: world.open(uuid),
-                identity: identity(uuid),
+                guest: world.open(*uuid),
+                identity: identity(*uuid),
                 sent: [0; 2],
                 received: [0; 2],
             };
@@ -97,16 +115,6 @@ impl World {
             ..GuestOptions::default()
         };
         Guest::open(options).expect("the region can be mapped")
-    }
-
-    /// Where the region is.
-    pub fn path(&self) -> &std::path::Path {
-        &self.path
-    }
-
-    /// A place for other files.
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
     }
 
     pub fn host(&mut self) -> &mut Host {
@@ -130,6 +138,13 @@ impl World {
     /// Number of a neighbour's channel.
     pub fn neighbours_channel(&mut self) -> u64 {
         self.neighbours[0].guest.end().offer().expect("attached").channel
+    }
+
+    /// Nonce and boot of a neighbour's session.
+    pub fn neighbours_session(&mut self) -> (u64, u128) {
+        let guest = &mut self.neighbours[0].guest;
+        let boot = guest.machine().boot.as_u128();
+        (guest.end().offer().expect("attached").nonce, boot)
     }
 
     /// A writer of the one guest's ring.
@@ -162,6 +177,11 @@ impl World {
     /// The one guest ends as it should.
     pub fn end_guest(&mut self) {
         self.guest = None;
+    }
+
+    /// The one guest begins to join, and nobody waits for it.
+    pub fn begin_to_join(&mut self) {
+        self.guest = Some(self.open(UUID));
     }
 
     /// The one guest joins anew as another program.
@@ -272,6 +292,9 @@ impl World {
         };
         self.until(&format!("{what}: {expected}"), |world| found(world).is_some());
         assert_eq!(found(self), Some(expected), "{what}");
+        let told = self.at_host.iter().filter(|event| matches!(event, HostEvent::Fault { .. })).count()
+            + self.at_guest.iter().filter(|event| matches!(event, GuestEvent::Fault(_))).count();
+        assert_eq!(told, 1, "{what}: once, and by one side");
         let closed = match reader {
             Way::ToHost => CloseReason::HostFault,
             Way::ToGuest => CloseReason::GuestFault,

@@ -3,7 +3,7 @@
 use super::{Counters, Kind, Link, LinkError, Received, SendError};
 use crate::layout::{ChannelPlace, Geometry, VersionRange, control_word as word};
 use crate::memory::Memory;
-use crate::ring::{Consumer, HEADER, Producer, View, handed_over, walk};
+use crate::ring::{Consumer, Fault, HEADER, Producer, View, handed_over, walk};
 use crate::session::{
     Binding, Channel, ChannelEvent, CloseReason, Entropy, EntryError, Identity, JoinRequest, Phase, Refusal,
     Starts,
@@ -166,7 +166,11 @@ impl<M: Memory + Clone> HostEnd<M> {
         let tx = Producer::recover(self.memory.clone(), place.to_guest, binding.to_guest_salt);
         let rx = Consumer::resume(self.memory.clone(), place.to_host, binding.salt);
         match (tx, rx) {
-            (Ok(tx), Ok(rx)) => self.link = Some(Link::new(tx, rx)),
+            (Ok(tx), Ok(rx)) => match [tx.position(), rx.position()].into_iter().max() {
+                // What a guest would refuse when it joins anew.
+                Some(position) if position >= MAX_POSITION => self.give_up(Fault::Start { position }),
+                _ => self.link = Some(Link::new(tx, rx)),
+            },
             (Err(fault), _) | (_, Err(fault)) => self.give_up(fault),
         }
     }

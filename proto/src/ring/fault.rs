@@ -105,8 +105,8 @@ pub enum Fault {
         /// The head as read.
         head: u64,
     },
-    /// The position to start at is not aligned to 8.
-    #[error("start position {position} is not a multiple of 8")]
+    /// The position to start or to go on at is not aligned to 8, or one that no ring gets to.
+    #[error("position {position} to start at is not a multiple of 8 below 2^62")]
     Start {
         /// The position as given.
         position: u64,

@@ -291,8 +291,8 @@ pub struct Attachment {
     watch: Watch,
     host: Liveness,
     next_look: Duration,
-    /// Since when the entry has no nonce.
-    changing_since: Option<Duration>,
+    /// Since when the entry has no nonce, and the host's heartbeat then.
+    changing_since: Option<(Duration, u64)>,
     ended: bool,
 }
 
@@ -367,10 +367,12 @@ impl Attachment {
         // First of all: who has lost the channel must not write into it.
         match self.own_standing(memory) {
             Standing::Mine => self.changing_since = None,
-            // The host changes an entry in a moment. One that stays so was scribbled over, or the host died: join anew.
+            // A host changes an entry in a moment, and does not beat meanwhile: it has died, and its successor will say whose
+            // the channel is, or somebody has scribbled over the entry.
             Standing::Changing => {
-                let since = *self.changing_since.get_or_insert(now);
-                self.ended = now.saturating_sub(since) > 2 * BEAT;
+                let beat = memory.load(self.status + status_word::HEARTBEAT);
+                let (since, first) = *self.changing_since.get_or_insert((now, beat));
+                self.ended = now.saturating_sub(since) > 2 * BEAT && beat != first;
                 return self.ended.then(|| AttachmentEvent::Damaged(self.wrong_nonce(0)));
             }
             Standing::Lost(event) => {

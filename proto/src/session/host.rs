@@ -274,15 +274,16 @@ impl Channel {
     ) -> Self {
         let mut channel = Channel::free(place, stale_after);
         let entry = read_entry(memory, place.entry);
+        let text = place.host_control + word::TEXT;
+        let port = Port::from_text(Text::<PORT_LEN>::read(memory, text + word::PORT));
+        let name = Text::read(memory, text + word::NAME);
         if let Some(binding) = remembered
-            && !binding.is_echoed_by(&entry)
+            && !(binding.is_echoed_by(&entry) && (port, name) == (Some(binding.identity.port), binding.name))
             && channel.is_confirmed(memory, binding)
         {
             channel.mend(memory, binding, now);
             return channel;
         }
-        let text = place.host_control + word::TEXT;
-        let port = Port::from_text(Text::<PORT_LEN>::read(memory, text + word::PORT));
         let phase = match entry.state {
             ChannelState::Offered => Phase::Offered,
             ChannelState::Attached => Phase::Attached,
@@ -306,7 +307,7 @@ impl Channel {
         });
         channel.binding = Some(Binding {
             identity: Identity { uuid: entry.uuid, port },
-            name: Text::read(memory, text + word::NAME),
+            name,
             boot: entry.boot,
             nonce: entry.nonce,
             salt: entry.salt,
