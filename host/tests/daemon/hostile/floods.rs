@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use ivring_proto::layout::VersionRange;
 use ivring_proto::link::{SendError, Topic};
-use ivring_proto::session::{Identity, JoinRequest, Port, Text, write_request};
+use ivring_proto::session::{JoinRequest, Text, write_request};
 use serde_json::Value;
 
-use super::attacker::{Attacker, entropy, uuid};
+use super::attacker::{Attacker, uuid};
+use super::lies::request_of;
 use super::neighbour::Neighbour;
 use crate::place::Place;
 use crate::running::{Daemon, LIMIT};
@@ -149,17 +149,7 @@ fn join_requests_of_ever_new_guests_are_refused_counted_and_logged_now_and_then(
         assert!(Instant::now() < deadline);
         for cell in 0..16 {
             number += 1;
-            let request = JoinRequest {
-                second_writer: false,
-                attempt: entropy(),
-                nonce: entropy(),
-                identity: Identity { uuid: uuid(number), port: Port::agent() },
-                boot: uuid(1),
-                versions: VersionRange::SUPPORTED,
-                features_required: 0,
-                features_optional: 0,
-                name: Text::truncated("crowd"),
-            };
+            let request = JoinRequest { name: Text::truncated("crowd"), ..request_of(uuid(number)) };
             write_request(&attacker.memory, attacker.geometry.cell(cell).unwrap(), &request);
         }
     }

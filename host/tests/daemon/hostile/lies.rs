@@ -19,12 +19,17 @@ const ESCAPES: &str = "\x1b[2J\x1b]0;x\x07\u{202e}\u{9b}1m\r\nroot";
 const HONEST: &str = "6b7c1f2e-0000-4000-8000-000000000001";
 
 fn request() -> JoinRequest {
+    request_of(uuid(1))
+}
+
+/// What a guest that says nothing wrong writes into a cell.
+pub fn request_of(uuid: Uuid) -> JoinRequest {
     JoinRequest {
         second_writer: false,
         attempt: entropy(),
         nonce: entropy(),
-        identity: Identity { uuid: uuid(1), port: Port::agent() },
-        boot: uuid(2),
+        identity: Identity { uuid, port: Port::agent() },
+        boot: Uuid::from_u128(7),
         versions: VersionRange::SUPPORTED,
         features_required: 0,
         features_optional: 0,

@@ -2,15 +2,18 @@
 
 use std::time::Instant;
 
-use ivring_proto::link::Kind;
+use ivring_proto::link::{GuestEvent, Kind};
+use ivring_proto::session::write_request;
 
 use super::attacker::{Attacker, uuid};
 use super::floods::{REGION, SLACK, lines_are_few, listed};
 use super::neighbour::Neighbour;
+use crate::fake_guest::{FakeGuest, Seen};
 use crate::place::Place;
 use crate::running::Daemon;
 
 const JOINS: u128 = 100;
+const HONEST: &str = "6b7c1f2e-0000-4000-8000-000000000001";
 
 #[test]
 fn a_guest_that_joins_and_leaves_in_a_loop_costs_no_memory_no_descriptors_and_few_lines() {
@@ -95,4 +98,27 @@ fn the_next_to_have_a_channel_is_not_shown_what_the_one_before_did() {
     next.is_heard();
     let next = listed(&daemon, "next");
     assert_eq!((&next["stray_fragments"], &next["channel"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn a_guest_that_takes_all_channels_is_seen_and_can_be_put_out() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place);
+    // Under names of its own making: in a region for all, nothing stands against that.
+    let mut attackers: Vec<_> =
+        (1..=3).map(|number| Attacker::attached(&place.region_path(), uuid(number), "crowd")).collect();
+    // And one that is offered a channel and never takes it.
+    let request = super::lies::request_of(uuid(4));
+    write_request(&attackers[0].memory, attackers[0].geometry.cell(0).unwrap(), &request);
+    daemon.wait_for("all channels are taken", |guests| guests.len() == 4);
+    let honest = FakeGuest::join(&place.region_path(), HONEST, "honest");
+    assert!(honest.refusal().contains("all 4 channels are taken: evict a guest that is gone"));
+    let table = daemon.ok(&["ls"]);
+    assert!(table.contains("joining") && table.contains("requests to join"), "{table}");
+    daemon.ok(&["evict", &uuid(4).to_string()]);
+    honest.wait_for(|seen| matches!(seen, Seen::Event(GuestEvent::Attached { .. })));
+    honest.is_heard();
+    for attacker in &mut attackers {
+        attacker.is_heard();
+    }
 }
