@@ -12,6 +12,7 @@ mod listing;
 mod log;
 pub mod mappers;
 mod options;
+mod reformat;
 mod region;
 pub mod region_file;
 pub mod region_glob;

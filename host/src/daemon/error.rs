@@ -5,6 +5,7 @@ use std::io;
 use ivring_proto::control::{BindError, Code};
 
 use crate::OpenError;
+use crate::reformat::ReformatError;
 use crate::region_glob::RegionGlobError;
 
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,9 @@ pub(super) enum DaemonError {
     /// A region that was named cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A region that was named is not formatted anew.
+    #[error(transparent)]
+    Reformat(#[from] ReformatError),
     #[error(transparent)]
     Pattern(#[from] RegionGlobError),
     #[error(transparent)]
@@ -32,6 +36,7 @@ impl DaemonError {
     pub(super) fn code(&self) -> Code {
         match self {
             DaemonError::Open(error) => error.code(),
+            DaemonError::Reformat(error) => error.code(),
             DaemonError::Pattern(error) => error.code(),
             DaemonError::Socket(error) => error.code(),
             DaemonError::Signals(_)

@@ -35,6 +35,13 @@ pub(super) struct Options {
     #[arg(long, value_name = "N")]
     pub(super) channels: Option<u64>,
 
+    /// Format the regions anew that are named without a pattern, for another size or number of channels.
+    ///
+    /// Refused while another process maps one of them: power off its VMs and stop its agents first. Whose channels these
+    /// were, and what waits in them, is forgotten. To be given once, so no configuration may hold it.
+    #[arg(long)]
+    pub(super) reformat: bool,
+
     /// How to wait for messages: `latency` spins, `balanced` sleeps up to 4 ms, `power` up to 20 ms.
     #[arg(long, value_parser = profile(), default_value = Profile::default().name())]
     pub(super) profile: Profile,

@@ -10,6 +10,7 @@ use super::error::DaemonError;
 use super::options::Options;
 use crate::desk::{Hosts, RegionId};
 use crate::listing::NotServed;
+use crate::reformat::reformat;
 use crate::region_file::RegionLost;
 use crate::region_glob::{FoundRegion, RegionGlob, has_content};
 use crate::region_name::region_path;
@@ -87,6 +88,9 @@ impl Regions {
         }
         for (region, path) in named {
             if !regions.is_served(&path) {
+                if options.reformat {
+                    reformat(&crate::Options { region: region.clone(), ..regions.template.clone() })?;
+                }
                 regions.add(region, None)?;
             }
         }

@@ -64,7 +64,7 @@ pub enum RegionError {
     },
     /// The file that is there has another size than asked for.
     #[error(
-        "{path} has {found} bytes and --size asks for {wanted}: leave --size out, or stop its VMs and remove the file",
+        "{path} has {found} bytes and --size asks for {wanted}: leave --size out, or stop its VMs and give --reformat once",
         path = .path.display()
     )]
     OtherSize {

@@ -11,6 +11,7 @@ mod listening;
 mod notices;
 mod own_control;
 mod place;
+mod reformat;
 mod refusals;
 mod regions;
 mod requests;
