@@ -24,6 +24,7 @@ mod demo;
 mod elf;
 mod error;
 mod flood;
+mod fuzz;
 mod guest;
 mod guest_agent;
 mod initramfs;
@@ -52,6 +53,7 @@ pub use artifacts::{
 pub use demo::{Demo, demo};
 pub use error::Error;
 pub use flood::{Flood, flood};
+pub use fuzz::{Fuzz, FuzzTarget, fuzz, run_input};
 pub use guest::{BOOT_LIMIT, Booting, Guest};
 pub use keeper::Keeper;
 pub use lab::{Lab, Plan};

@@ -242,8 +242,12 @@ impl<M: Memory> Consumer<M> {
     }
 
     /// Whether the producer claims to have published more while the next header is zero. For a moment that can be so
-    /// where stores leave the processor late; when it stays, the ring is wedged.
+    /// where stores leave the processor late; when it stays, the ring is wedged. Never after a fault.
     pub fn is_behind_hint(&self) -> bool {
+        if self.fault.is_some() {
+            // A position that was refused is no place to look at.
+            return false;
+        }
         // EDGE hint-after-publish (pairs with Producer::flush)
         let hint = self.lane.memory.load_acquire(self.lane.hint());
         self.lane.memory.after_ready();
