@@ -11,7 +11,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use ivring_proto::control::{
-    Call, Code, Decoder, Event, Filter, GuestName, Incoming, MAX_BODY, MAX_HEADER, Request, Response, Server, Target,
+    Call, Code, Decoder, Event, Filter, GuestName, Incoming, MAX_BODY, MAX_HEADER, Request, Response, Server,
+    Target,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -84,8 +85,11 @@ impl Read for Pieces<'_> {
     }
 }
 
+/// Header and body.
+type PlainFrame<'a> = (&'a [u8], &'a [u8]);
+
 /// What a stream holds by a plain reading: its frames, and whether it goes wrong behind them.
-fn plainly(bytes: &[u8]) -> (Vec<(&[u8], &[u8])>, bool) {
+fn plainly(bytes: &[u8]) -> (Vec<PlainFrame<'_>>, bool) {
     let (mut frames, mut rest) = (Vec::new(), bytes);
     while let Some((prefix, after)) = rest.split_first_chunk::<8>() {
         let [a, b, c, d, e, f, g, h] = *prefix;
@@ -143,7 +147,10 @@ fn stream(input: &mut Input<'_>, reached: &mut Reached) {
 }
 
 /// What is understood is written and read as itself.
-fn survives<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(header: &[u8], reached: &mut Reached) {
+fn survives<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(
+    header: &[u8],
+    reached: &mut Reached,
+) {
     let Ok(value) = serde_json::from_slice::<T>(header) else { return };
     reached.understood += 1;
     let written = match serde_json::to_vec(&value) {
@@ -251,7 +258,7 @@ impl World {
             8 => self.publish(input),
             9 => self.read(reached),
             10 => self.good_client(reached),
-            _ if input.byte() % 8 == 0 => self.hostile = None,
+            _ if input.once_in(8) => self.hostile = None,
             _ => self.server.flush(),
         }
     }
@@ -345,7 +352,10 @@ impl World {
             if let Some(frame) = self.good_answers.next_frame().expect("a server sends frames") {
                 break frame;
             }
-            assert!(self.good_answers.read_from(&mut self.good).expect("an answer is there") > 0, "it was closed");
+            assert!(
+                self.good_answers.read_from(&mut self.good).expect("an answer is there") > 0,
+                "it was closed"
+            );
         };
         let response: Response = serde_json::from_slice(&frame.header).expect("a response");
         assert_eq!(response, Response::done(self.asked));

@@ -7,8 +7,8 @@
 mod seeds;
 
 use ivring_vm_config::{
-    Action, Device, Domain, Model, OnConflict, PciAddress, Plan, Request, Role, Shmem, Size, Slot, added_controllers,
-    edits_since, hot_plug, unified,
+    Action, Device, Domain, Model, OnConflict, PciAddress, Plan, Request, Role, Shmem, Size, Slot,
+    added_controllers, edits_since, hot_plug, unified,
 };
 
 use crate::Input;
@@ -120,14 +120,20 @@ fn installed(before: &Domain<'_>, request: &Request, plan: &Plan, reached: &mut 
     }
     assert!(added_controllers(before, &after, name).is_empty(), "it brought controllers");
     match Plan::install(&after, request) {
-        Ok(again) => assert_eq!((again.action(), again.carry_out(&after)), (Action::Nothing, patched.clone())),
+        Ok(again) => {
+            assert_eq!((again.action(), again.carry_out(&after)), (Action::Nothing, patched.clone()))
+        }
         Err(refused) => panic!("a second time is refused: {refused}"),
     }
     if plan.action() == Action::Insert {
         match Plan::remove(&after, request) {
             Ok(removal) => {
                 reached.removed = Some(removal.action());
-                assert_eq!(removal.carry_out(&after), before.text(), "without the device it is not what it was");
+                assert_eq!(
+                    removal.carry_out(&after),
+                    before.text(),
+                    "without the device it is not what it was"
+                );
             }
             Err(refused) => panic!("it cannot be taken out: {refused}"),
         }

@@ -58,6 +58,11 @@ impl<'a> Input<'a> {
         self.bytes(usize::MAX)
     }
 
+    /// Whether the next byte says yes, as one in `n` does.
+    pub fn once_in(&mut self, n: u8) -> bool {
+        self.byte().is_multiple_of(n)
+    }
+
     /// One of `items`, by the next byte.
     ///
     /// # Panics

@@ -15,6 +15,7 @@
 //! | [`domain_xml`] | the XML of domains |
 //! | `target` | these by name, with a bound on the memory they take |
 //! | `memory` | shared memory that tells of who stores where he should not, and changes while it is read |
+//! | `territory` | which areas are whose |
 //! | `lies` | words that are wrong, or nearly right |
 
 pub mod control;
@@ -29,6 +30,7 @@ mod seed;
 pub mod session;
 pub mod superblock;
 mod target;
+mod territory;
 
 pub use input::Input;
 pub use target::Target;

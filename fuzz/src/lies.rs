@@ -24,7 +24,7 @@ pub fn header(input: &mut Input<'_>, position: u64, salt: u64) -> u64 {
         _ => input.word() & 0xffff_ffff,
     };
     let kind = u64::from(input.byte());
-    length | kind << 32 | ((position / 8 ^ salt) & 0xff_ffff) << 40
+    length | kind << 32 | (((position / 8) ^ salt) & 0xff_ffff) << 40
 }
 
 /// A word of a ring and its lines, and what somebody else writes there. `ends` are the positions at which its two sides are.

@@ -4,6 +4,7 @@
 //! in its order, and every large message and request comes to one end. Whatever is sent, a side tells one end at most of
 //! what it sent itself, holds no more memory than its budget, and gives all of it back.
 
+mod hostile;
 #[cfg(test)]
 mod seeds;
 
@@ -12,12 +13,12 @@ use std::time::Duration;
 
 use ivring_proto::layout::{RingPlace, Version};
 use ivring_proto::link::{
-    Arrival, Budget, Exchange, Fragment, Incarnation, Kind, Link, Outcome, SendError, Status, Topic, is_transfer,
+    Arrival, Budget, Exchange, Incarnation, Kind, Link, Outcome, SendError, Status, Topic, is_transfer,
 };
-use ivring_proto::ring::{Class, Consumer, Producer};
+use ivring_proto::ring::{Consumer, Producer};
 
+use crate::Input;
 use crate::memory::Mapping;
-use crate::{Input, lies};
 
 const SALT: u64 = 7;
 /// Longest message, and memory to put messages together, in bytes.
@@ -139,7 +140,11 @@ impl Side {
 
     /// A message or a request is on its way. One in fragments, or one that is answered, comes to an end that is told.
     fn sent(&mut self, id: u64, payload: Vec<u8>, large: bool, to_be_answered: bool) {
-        if large { self.large.push_back(payload) } else { self.small.push_back(payload) }
+        if large {
+            self.large.push_back(payload)
+        } else {
+            self.small.push_back(payload)
+        }
         if large || to_be_answered {
             assert!(self.open.insert(id, false).is_none(), "the number {id:#x} was given twice");
         }
@@ -430,68 +435,6 @@ impl World {
         }
     }
 
-    fn lie(&mut self, index: usize, input: &mut Input<'_>) -> (u64, u64) {
-        self.honest = false;
-        let [own, other] = if index == 0 { [0, 1] } else { [1, 0] };
-        let ends = [self.sides[own].link.tx().position(), self.sides[other].link.rx().position()];
-        lies::in_ring(input, &self.sides[own].rings[0], SALT, ends, |at| self.memory.look(at))
-    }
-
-    /// A piece of anything, where it likes.
-    fn lie_in_a_fragment(&mut self, index: usize, input: &mut Input<'_>) {
-        self.honest = false;
-        let side = &mut self.sides[index];
-        let named = input.byte() % 2 == 0;
-        let topic = named.then(|| Topic::new("t").expect("a topic"));
-        let length = usize::from(input.short()) % (side.link.max_piece(1) + 1);
-        let number = |input: &mut Input<'_>| match input.byte() % 4 {
-            0 => u64::from(input.byte()),
-            1 => u64::from(input.short()),
-            2 => input.word(),
-            _ => length as u64 * u64::from(input.byte() % 4),
-        };
-        // Those of the other side's own transfers among them.
-        let life = input.pick(&[100, 200, 101, 201]);
-        let transfer = 1 << 63 | life << 32 | u64::from(input.byte() % 4);
-        let fragment = Fragment {
-            transfer,
-            total: number(input),
-            offset: number(input),
-            of: input.pick(&[Kind::Message, Kind::Request, Kind::Response, Kind::Ping]),
-        };
-        let id = if input.byte() % 2 == 0 { u64::from(input.byte()) | life << 32 } else { transfer };
-        let piece = vec![0x5a; length];
-        let outcome = side.link.send_piece(&fragment, id, Status::Ok, topic, &piece);
-        side.link.flush();
-        if let Err(error) = outcome {
-            self.refused(index, error);
-        }
-    }
-
-    fn lie_in_an_end(&mut self, index: usize, input: &mut Input<'_>) {
-        self.honest = false;
-        let life = input.pick(&[100, 200, 101, 201]);
-        let transfer = 1 << 63 | life << 32 | u64::from(input.byte() % 8);
-        let side = &mut self.sides[index];
-        let outcome = side.link.end_transfer(transfer, u16::from(input.byte() % 8));
-        side.link.flush();
-        if let Err(error) = outcome {
-            self.refused(index, error);
-        }
-    }
-
-    /// A record of any kind with any content, as only the ring checks it.
-    fn lie_in_a_record(&mut self, index: usize, input: &mut Input<'_>) {
-        self.honest = false;
-        let kind = if input.byte() % 4 == 0 { input.byte().max(2) } else { 2 + input.byte() % 7 };
-        let length = usize::from(input.byte());
-        let bytes = input.bytes(length);
-        let side = &mut self.sides[index];
-        // A full ring is no concern here, and a fault is found by whoever sends next.
-        let _ = side.link.tx().push(kind, Class::Control, &[bytes]);
-        side.link.flush();
-    }
-
     /// Everybody goes on until nothing moves, and then both sessions end.
     fn finish(&mut self) {
         for side in &mut self.sides {
@@ -499,8 +442,10 @@ impl World {
             side.allow();
             side.link.flush();
         }
-        let mut rounds = 0;
-        while self.turn(0) | self.turn(1) {
+        // Pings are answered without anybody being told, so a round in which nothing seems to move is not the end.
+        let (mut rounds, mut still) = (0, 0);
+        while still < 3 {
+            still = if self.turn(0) | self.turn(1) { 0 } else { still + 1 };
             rounds += 1;
             assert!(rounds < SETTLED, "two sides never come to rest");
             // A hostile side could answer each word with another.

@@ -207,7 +207,7 @@ impl World {
         let class = input.pick(&[Class::Control, Class::Message, Class::Bulk]);
         let (kind, payload) = self.payload(input, class);
         let piece = usize::from(input.byte() % 32) + 1;
-        let commit = input.byte() % 4 != 0;
+        let commit = !input.once_in(4);
         // A byte a piece may cost an access each.
         self.tx_memory.allow(4 * self.place.capacity + 64);
         let position = self.tx.position();
@@ -257,7 +257,10 @@ impl World {
             }
         };
         let most = self.place.capacity / 2;
-        assert!(record.kind() >= 2 && HEADER + record.length() as u64 <= most, "{record:?} in a ring of {most}");
+        assert!(
+            record.kind() >= 2 && HEADER + record.length() as u64 <= most,
+            "{record:?} in a ring of {most}"
+        );
         let payload = self.read(&record, piece);
         if self.honest {
             self.compare(&record, &payload);

@@ -5,24 +5,20 @@
 //! channel harms no other. Host and guests store in their own areas, and no call of theirs takes more accesses than the
 //! region's size justifies.
 
+mod hostile;
 #[cfg(test)]
 mod seeds;
 
 use std::time::Duration;
 
-use ivring_proto::layout::{
-    ChannelPlace, Geometry, LINE, PAGE, Superblock, VersionRange, cell_word, control_word, entry_word, status_word,
-    superblock_word,
-};
+use ivring_proto::layout::{ChannelPlace, Geometry, Superblock, cell_word};
 use ivring_proto::link::{
     FrontDesk, GuestEnd, GuestEvent, GuestOptions, HostEnd, HostEvent, Kind, Topic, format_region,
 };
-use ivring_proto::session::{
-    Binding, CloseReason, HostPulse, Identity, JoinRequest, Port, Text, Uuid, write_request,
-};
+use ivring_proto::session::{Binding, CloseReason, HostPulse, Identity, Port, Text, Uuid};
 
 use crate::memory::Mapping;
-use crate::{Input, lies};
+use crate::{Input, territory};
 
 const SIZE: u64 = 1 << 20;
 const CHANNELS: u64 = 3;
@@ -143,25 +139,13 @@ impl World {
         let geometry = Geometry::with_capacities(SIZE, CHANNELS, CAPACITY, CAPACITY).expect("they fit");
         let superblock = Superblock::new(geometry, [0; 16], "fuzz");
         format_region(&memory, &superblock);
-        let places: Vec<ChannelPlace> = (0..CHANNELS).filter_map(|index| geometry.channel(index)).collect();
-        let ring = |ring: ivring_proto::layout::RingPlace| ring.data..ring.data + ring.capacity;
         let host_memory = memory.side();
-        let mut own = vec![0..geometry.status() + PAGE];
-        own.extend(places.iter().map(|place| place.entry..place.entry + entry_word::SIZE));
-        own.extend(places.iter().map(|place| place.host_control..place.host_control + control_word::SIZE));
-        own.extend(places.iter().map(|place| ring(place.to_guest)));
-        host_memory.confine(own);
-        let cells = geometry.cell(0).expect("the first cell");
+        host_memory.confine(territory::of_host(&geometry));
         let guests = (0..GUESTS)
             .map(|guest| {
-                let own_memory = memory.side();
-                let mut own = vec![cells..cells + cell_word::COUNT * cell_word::SIZE];
-                own.extend(
-                    places.iter().map(|place| place.guest_control..place.guest_control + control_word::SIZE),
-                );
-                own.extend(places.iter().map(|place| ring(place.to_host)));
-                own_memory.confine(own);
-                Guest::new(own_memory, guest)
+                let memory = memory.side();
+                memory.confine(territory::of_guests(&geometry));
+                Guest::new(memory, guest)
             })
             .collect();
         let mut world = World {
@@ -174,7 +158,7 @@ impl World {
             guests,
             liar,
             lied: false,
-            remembered: vec![None; places.len()],
+            remembered: (0..CHANNELS).map(|_| None).collect(),
             buffer: vec![0; 4096],
             reached: Reached::default(),
         };
@@ -248,7 +232,7 @@ impl World {
     fn restart_host(&mut self, how: u8) {
         let Some(host) = self.host.take() else { return };
         for (remembered, end) in self.remembered.iter_mut().zip(&host.ends) {
-            *remembered = end.channel().binding().copied().filter(|_| how % 2 == 0);
+            *remembered = end.channel().binding().copied().filter(|_| how.is_multiple_of(2));
         }
         if how % 4 < REMEMBERS_NO_FAREWELL {
             self.host_memory.allow(A_CALL);
@@ -291,12 +275,15 @@ impl World {
             memory.allow(CHANNELS * A_CALL);
         }
         for channel in 0..host.ends.len() {
-            self.step_end(&mut host, channel, receives);
+            self.step_end(&mut host, channel);
+            if receives {
+                self.receive_at_host(&mut host, channel);
+            }
         }
         self.host = Some(host);
     }
 
-    fn step_end(&mut self, host: &mut Host, channel: usize, receives: bool) {
+    fn step_end(&mut self, host: &mut Host, channel: usize) {
         let memory = self.host_memory.clone();
         let mut turns = 0;
         loop {
@@ -310,9 +297,12 @@ impl World {
             }
             self.host_event(channel, event);
         }
+    }
+
+    fn receive_at_host(&mut self, host: &mut Host, channel: usize) {
         let mut records = 0;
-        while receives {
-            memory.allow(A_CALL);
+        loop {
+            self.host_memory.allow(A_CALL);
             match host.ends[channel].receive(&mut self.buffer) {
                 Ok(Some(received)) if received.kind == Kind::Message => {
                     let (payload, redelivered) = (received.payload.to_vec(), received.redelivered);
@@ -345,7 +335,10 @@ impl World {
             HostEvent::Detached { reason, .. } => {
                 self.reached.detached[1] += 1;
                 if matches!(reason, CloseReason::HostFault | CloseReason::GuestFault) {
-                    assert!(self.may_be_broken(channel), "channel {channel} ends by {reason:?}, and nobody lied");
+                    assert!(
+                        self.may_be_broken(channel),
+                        "channel {channel} ends by {reason:?}, and nobody lied"
+                    );
                     self.reached.faults += 1;
                 }
                 assert!(self.lied || reason != CloseReason::SecondWriter);
@@ -492,105 +485,6 @@ impl World {
         self.now += Duration::from_millis(10);
         (0..GUESTS).for_each(|guest| self.step_guest(guest));
     }
-
-    /// What a guest writes that knows its session: a confirmation, a good-bye, an answer to a challenge.
-    fn forge(&mut self, channel: usize, input: &mut Input<'_>) {
-        if self.liar == Liar::Nobody || (self.liar == Liar::OneGuest && channel != 0) {
-            return;
-        }
-        self.lied = true;
-        let place = self.place(channel as u64);
-        let (nonce, salt) =
-            (self.memory.look(place.entry + entry_word::NONCE), self.memory.look(place.entry + entry_word::SALT));
-        let session = place.guest_control + control_word::SESSION;
-        let (at, value) = match input.byte() % 4 {
-            0 => (control_word::CONFIRM, nonce ^ salt),
-            1 => (control_word::BYE, nonce),
-            2 => (control_word::BYE_REASON, u64::from(input.byte())),
-            _ => {
-                let asked = self.memory.look(place.entry + entry_word::CHALLENGE);
-                (control_word::CHALLENGE_ANSWER, asked)
-            }
-        };
-        self.memory.scribble(session + at, value);
-    }
-
-    /// A request of anybody, well formed.
-    fn forge_request(&mut self, input: &mut Input<'_>) {
-        if self.liar != Liar::Anybody {
-            return;
-        }
-        self.lied = true;
-        let cell = u64::from(input.byte()) % cell_word::COUNT;
-        let cell = self.superblock.geometry.cell(cell).expect("one of the cells");
-        let owner = usize::from(input.byte() % 8);
-        let name = input.bytes(16);
-        let request = JoinRequest {
-            attempt: u64::from(input.byte()),
-            nonce: u64::from(input.byte()),
-            identity: identity(owner),
-            boot: Uuid::from_u128(u128::from(input.byte() % 4)),
-            versions: match input.byte() % 4 {
-                0 => VersionRange::from_word(input.word()),
-                _ => VersionRange::SUPPORTED,
-            },
-            features_required: u64::from(input.byte() % 16 / 15),
-            features_optional: 0,
-            name: Text::from_bytes(name),
-        };
-        write_request(&self.memory, cell, &request);
-    }
-
-    /// A word that means something, and what to write there.
-    fn lie(&mut self, input: &mut Input<'_>) -> Option<(u64, u64)> {
-        let kind = input.byte();
-        let channel = match self.liar {
-            Liar::Nobody => return None,
-            Liar::OneGuest => 0,
-            Liar::Anybody => u64::from(kind / 64) % CHANNELS,
-        };
-        self.lied = true;
-        let place = self.place(channel);
-        let inside = |length: u64, input: &mut Input<'_>| u64::from(input.byte()) * 8 % length;
-        let at = match kind % 16 {
-            0..=4 => {
-                let salt = self.memory.look(place.entry + entry_word::SALT);
-                let (at, value) = self.lie_in_ring(&place.to_host, salt, input);
-                // The consumer's line is the host's. A guest alone lies in its own.
-                let own = at < place.to_host.consumer || at >= place.to_host.consumer + LINE;
-                let moved = place.to_guest.consumer + at % LINE;
-                return Some((if own || self.liar == Liar::Anybody { at } else { moved }, value));
-            }
-            5 | 6 => place.guest_control + inside(control_word::SIZE, input),
-            _ if self.liar == Liar::OneGuest => place.guest_control + control_word::SESSION + inside(LINE, input),
-            7 | 8 => {
-                let salt = self.memory.look(place.entry + entry_word::TO_GUEST_SALT);
-                return Some(self.lie_in_ring(&place.to_guest, salt, input));
-            }
-            9 => place.host_control + inside(control_word::SIZE, input),
-            10 | 11 => place.entry + inside(entry_word::SIZE, input),
-            12 => {
-                let cell = self.superblock.geometry.cell(0).expect("the first cell");
-                cell + u64::from(input.short()) * 8 % (cell_word::COUNT * cell_word::SIZE)
-            }
-            13 => self.superblock.geometry.status() + input.pick(&[status_word::EPOCH, status_word::HEARTBEAT]),
-            14 => self.superblock.geometry.status() + status_word::ANSWERS + u64::from(input.short()) * 8 % 2048,
-            // What a guest that looks at it anew makes of another geometry is the superblock's target.
-            _ => input.pick(&[superblock_word::STATE, superblock_word::GENERATION, superblock_word::VERSIONS]),
-        };
-        let value = lies::word(input, self.memory.look(at));
-        Some((at, value))
-    }
-
-    fn lie_in_ring(
-        &self,
-        ring: &ivring_proto::layout::RingPlace,
-        salt: u64,
-        input: &mut Input<'_>,
-    ) -> (u64, u64) {
-        let ends = [ring.producer + control_word::HINT, ring.consumer + control_word::SEEN];
-        lies::in_ring(input, ring, salt, ends.map(|at| self.memory.look(at)), |at| self.memory.look(at))
-    }
 }
 
 impl Guest {
@@ -600,7 +494,7 @@ impl Guest {
     }
 
     fn end(memory: &Mapping, guest: usize, boot: u128) -> GuestEnd<Mapping> {
-        let boot = Uuid::from_u128(boot << 8 | guest as u128 + 1);
+        let boot = Uuid::from_u128(boot << 8 | (guest as u128 + 1));
         let name = Text::truncated("guest");
         let options = GuestOptions { identity: identity(guest), boot, name, stale_after: STALE };
         GuestEnd::new(memory.clone(), options)

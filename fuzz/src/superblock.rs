@@ -7,19 +7,20 @@
 #[cfg(test)]
 mod seeds;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
 use ivring_proto::layout::{
-    Geometry, PAGE, RegionState, Superblock, SuperblockError, cell_word, control_word, entry_word, read_superblock,
-    write_state, write_superblock,
+    Geometry, PAGE, RegionState, Superblock, SuperblockError, cell_word, control_word, entry_word,
+    read_superblock, write_state, write_superblock,
 };
 use ivring_proto::link::{GuestEnd, GuestOptions, format_region};
 use ivring_proto::session::{Identity, Port, Text, Uuid};
 
+use ivring_proto::memory::Memory;
+
 use crate::memory::Mapping;
-use crate::{Input, lies};
+use crate::{Input, lies, territory};
 
 /// Largest region in which a guest joins, in bytes: what it stores is kept by pages.
 const LARGEST_JOINED: u64 = 64 << 20;
@@ -77,7 +78,7 @@ pub fn run(input: &[u8]) -> Reached {
 
 /// A valid superblock, or none, and bytes of the input over it.
 fn begin(input: &mut Input<'_>, memory: &Mapping) {
-    let (size, valid) = (ivring_proto::memory::Memory::size(memory), input.byte() % 2 == 0);
+    let (size, valid) = (memory.size(), input.once_in(2));
     let channels = u64::from(input.byte());
     if valid && let Ok(geometry) = Geometry::new(size, channels) {
         let superblock = Superblock::new(geometry, [input.byte(); 16], "fuzz");
@@ -100,7 +101,7 @@ fn begin(input: &mut Input<'_>, memory: &Mapping) {
 /// Words over what is there, and some that come while it is read. Says whether there are such.
 fn scribble(input: &mut Input<'_>, memory: &Mapping) -> bool {
     let mut changed = false;
-    if ivring_proto::memory::Memory::size(memory) < PAGE {
+    if memory.size() < PAGE {
         return changed;
     }
     for _ in 0..input.byte() % 8 {
@@ -161,17 +162,8 @@ fn join(input: &mut Input<'_>, memory: &Mapping, superblock: &Superblock, reache
     if geometry.size() > LARGEST_JOINED {
         return;
     }
-    let mut own = BTreeMap::new();
-    for index in 0..cell_word::COUNT {
-        let at = geometry.cell(index).expect("one of the cells");
-        own.insert(at, at + cell_word::SIZE);
-    }
-    for place in (0..geometry.channels()).filter_map(|index| geometry.channel(index)) {
-        own.insert(place.guest_control, place.guest_control + control_word::SIZE);
-        own.insert(place.to_host.data, place.to_host.data + place.to_host.capacity);
-    }
     let guest_memory = memory.side();
-    guest_memory.confine(own.into_iter().map(|(start, end)| start..end).collect());
+    guest_memory.confine(territory::of_guests(&geometry));
     let options = GuestOptions {
         identity: Identity { uuid: Uuid::from_u128(1), port: Port::agent() },
         boot: Uuid::from_u128(2),

@@ -98,6 +98,7 @@ pub fn run_input(targets: &[FuzzTarget], file: &Path) -> Result<bool, Error> {
     let [target] = FuzzTarget::each(targets)[..] else {
         return Err(Error::Input("--input goes with one target: the one that it is for".to_owned()));
     };
-    let file = fs::canonicalize(file).map_err(|e| Error::Input(format!("--input: {}: {e}", file.display())))?;
+    let file =
+        fs::canonicalize(file).map_err(|e| Error::Input(format!("--input: {}: {e}", file.display())))?;
     engine::run_input(target, &file)
 }

@@ -43,9 +43,18 @@ fn a_stream_is_cut_anywhere() {
     assert_eq!((reached.frames, reached.understood, reached.out_of_bounds), (10, 10, false));
     // One whose body is long enough to be read in another way.
     let long = frame(&json!({}), &[7; 70_000]);
-    assert_eq!(run(&Seed::default().bytes([STREAM, 0]).bytes(long).bytes(frame(&json!({}), b"")).save("control", "long")).frames, 2);
+    assert_eq!(
+        run(&Seed::default()
+            .bytes([STREAM, 0])
+            .bytes(long)
+            .bytes(frame(&json!({}), b""))
+            .save("control", "long"))
+        .frames,
+        2
+    );
     let too_long = u32::try_from(MAX_BODY + 1).expect("it fits").to_le_bytes();
-    let seed = Seed::default().bytes([STREAM, 0]).bytes(frame(&json!({}), b"")).bytes([2, 0, 0, 0]).bytes(too_long);
+    let seed =
+        Seed::default().bytes([STREAM, 0]).bytes(frame(&json!({}), b"")).bytes([2, 0, 0, 0]).bytes(too_long);
     let reached = run(&seed.save("control", "too-long"));
     assert_eq!((reached.frames, reached.out_of_bounds), (1, true));
 }
@@ -84,7 +93,12 @@ fn clients_are_served_beside_each_other() {
     let seed = calls().iter().fold(Seed::default().bytes([SERVER]), |seed, call| {
         let header = serde_json::to_vec(call).expect("it is written");
         let length = u8::try_from(header.len()).expect("it is short");
-        seed.bytes([0, length, 4]).bytes(header).bytes(b"body").bytes([4, 6, 0, 8]).bytes(b"gree").bytes([9, 10])
+        seed.bytes([0, length, 4])
+            .bytes(header)
+            .bytes(b"body")
+            .bytes([4, 6, 0, 8])
+            .bytes(b"gree")
+            .bytes([9, 10])
     });
     let reached = run(&seed.save("control", "clients"));
     assert!(reached.requests > 10 && reached.answers >= 10 && !reached.closed, "{reached:?}");

@@ -36,11 +36,19 @@ fn reach(name: &str, request: [u8; 7], xml: &str) -> Reached {
 
 #[test]
 fn domains_get_the_device_and_lose_it() {
-    for (name, request, xml) in
-        [("pc", DEFAULT, PC), ("q35", DEFAULT, Q35), ("own", OWN, PC), ("q35-own", OWN, Q35), ("bare", DEFAULT, BARE)]
-    {
+    for (name, request, xml) in [
+        ("pc", DEFAULT, PC),
+        ("q35", DEFAULT, Q35),
+        ("own", OWN, PC),
+        ("q35-own", OWN, Q35),
+        ("bare", DEFAULT, BARE),
+    ] {
         let reached = reach(name, request, xml);
-        assert_eq!((reached.installed, reached.removed), (Some(Action::Insert), Some(Action::Remove)), "{name}");
+        assert_eq!(
+            (reached.installed, reached.removed),
+            (Some(Action::Insert), Some(Action::Remove)),
+            "{name}"
+        );
     }
     assert!(reach("plugged", DEFAULT, PC).plugged.is_some());
 }

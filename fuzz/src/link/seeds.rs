@@ -28,19 +28,20 @@ fn turns(seed: Seed, times: u32) -> Seed {
 
 #[test]
 fn short_and_long_messages_arrive_both_ways() {
-    let seed = [100, 3000, 16_000, 20, 9000].into_iter().fold(begin(), |seed, length| {
-        turns(send(send(seed, 0, length), OTHER, length / 2), 8)
-    });
+    let seed = [100, 3000, 16_000, 20, 9000]
+        .into_iter()
+        .fold(begin(), |seed, length| turns(send(send(seed, 0, length), OTHER, length / 2), 8));
     let reached = run(&seed.save("link", "messages"));
     assert_eq!((reached.messages, reached.large, reached.delivered, reached.broken), (10, 5, 5, 0));
 }
 
 #[test]
 fn requests_are_answered_whatever_their_size() {
-    let seed = [(10, 20), (6000, 30), (30, 9000), (5000, 5000)].into_iter().fold(begin(), |seed, (ask, answer)| {
-        let seed = turns(request(seed, 0, ask), 12).bytes([8, 1, 40]);
-        turns(respond(seed, OTHER, answer), 12)
-    });
+    let seed =
+        [(10, 20), (6000, 30), (30, 9000), (5000, 5000)].into_iter().fold(begin(), |seed, (ask, answer)| {
+            let seed = turns(request(seed, 0, ask), 12).bytes([8, 1, 40]);
+            turns(respond(seed, OTHER, answer), 12)
+        });
     let reached = run(&seed.save("link", "requests"));
     assert_eq!((reached.requests, reached.answers, reached.other_ends), (4, 4, 0));
 }

@@ -34,7 +34,10 @@ fn records_go_round_the_ring() {
         take(take(take(take(seed)))).bytes([11, 17])
     });
     let reached = run(&seed.save("ring", "round"));
-    assert_eq!((reached.delivered, reached.redelivered, reached.producer_fault, reached.consumer_fault), (60, 0, None, None));
+    assert_eq!(
+        (reached.delivered, reached.redelivered, reached.producer_fault, reached.consumer_fault),
+        (60, 0, None, None)
+    );
 }
 
 #[test]
@@ -71,7 +74,8 @@ fn image(change: impl Fn(&Mapping)) -> Seed {
     }
     change(&memory);
     let lines = [PRODUCER + control_word::HINT, CONSUMER + control_word::HEAD, CONSUMER + control_word::SEEN];
-    let seed = lines.into_iter().fold(Seed::default().bytes([60, 0, 1]), |seed, at| seed.word(memory.look(at)));
+    let seed =
+        lines.into_iter().fold(Seed::default().bytes([60, 0, 1]), |seed, at| seed.word(memory.look(at)));
     let words = (DATA..DATA + capacity).step_by(8).map(|at| memory.look(at));
     words.fold(seed.short(512), Seed::word)
 }

@@ -19,12 +19,17 @@ fn with(at: u64, value: u8) -> Seed {
 #[test]
 fn valid_regions_are_joined() {
     for (shift, channels) in [(20, 1), (20, 3), (23, 15), (24, 255)] {
-        let reached = run(&valid(shift, channels).bytes([0, 5]).save("superblock", &format!("valid-{shift}-{channels}")));
+        let reached = run(&valid(shift, channels)
+            .bytes([0, 5])
+            .save("superblock", &format!("valid-{shift}-{channels}")));
         assert_eq!(reached.superblock.map(|found| found.geometry.channels()), Some(channels.into()));
         assert!(reached.stored > 0, "a guest asks to join");
     }
     assert!(run(&valid(40, 255).save("superblock", "largest")).superblock.is_some());
-    assert_eq!(run(&Seed::default().bytes([20, 1]).save("superblock", "empty")).refused, Some(SuperblockError::Empty));
+    assert_eq!(
+        run(&Seed::default().bytes([20, 1]).save("superblock", "empty")).refused,
+        Some(SuperblockError::Empty)
+    );
 }
 
 #[test]
@@ -38,7 +43,9 @@ fn every_word_is_judged() {
     for at in [word::SIZE, word::CHANNELS, word::TO_HOST, word::TO_GUEST] {
         assert!(matches!(refused(at, 0), Some(SuperblockError::Geometry(_))), "the word at {at}");
     }
-    for at in [word::STATUS, word::CELLS, word::DIRECTORY, word::HOST_CONTROL, word::GUEST_CONTROL, word::RINGS] {
+    for at in
+        [word::STATUS, word::CELLS, word::DIRECTORY, word::HOST_CONTROL, word::GUEST_CONTROL, word::RINGS]
+    {
         let error = refused(at, 8);
         assert!(
             matches!(error, Some(SuperblockError::Geometry(GeometryError::Misplaced { offset: 8, .. }))),

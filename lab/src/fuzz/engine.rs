@@ -20,6 +20,8 @@ const INSTRUMENTED: [&str; 5] = [
 ];
 /// An explicit target keeps the flags from macros and build scripts.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// The only program that can be linked so: it brings what the counters call.
+const PROGRAM: &str = "ivring-fuzz-engine";
 /// Where the tests of `ivring-fuzz` write the inputs to begin with.
 const SEEDS: &str = "IVRING_FUZZ_SEEDS";
 
@@ -33,9 +35,10 @@ pub(super) struct Engine {
 impl Engine {
     /// Builds the engine, or finds it up to date, and has the inputs written to begin with.
     pub(super) fn build() -> Result<Self, Error> {
-        let arguments = ["-p", "ivring-fuzz", "--features", "engine", "--profile", "fuzz", "--target", TARGET];
+        let package = ["-p", "ivring-fuzz", "--bin", PROGRAM, "--features", "engine"];
+        let arguments = [&package[..], &["--profile", "fuzz", "--target", TARGET]].concat();
         let built = build_in("fuzz-engine", &arguments, &INSTRUMENTED)?;
-        let engine = Engine { program: find(&built, "ivring-fuzz-engine")?, home: folder("fuzz") };
+        let engine = Engine { program: find(&built, PROGRAM)?, home: folder("fuzz") };
         engine.write_seeds()?;
         Ok(engine)
     }

@@ -25,8 +25,9 @@ pub enum FuzzTarget {
 
 impl FuzzTarget {
     /// The targets that are meant, each once.
-    pub(super) fn each(named: &[Self]) -> Vec<Self> {
-        let meant = |target: &Self| *target != Self::All && (named.contains(target) || named.contains(&Self::All));
+    pub(crate) fn each(named: &[Self]) -> Vec<Self> {
+        let meant =
+            |target: &Self| *target != Self::All && (named.contains(target) || named.contains(&Self::All));
         Self::value_variants().iter().copied().filter(meant).collect()
     }
 
