@@ -14,7 +14,7 @@ use ivring_proto::layout::{
     Geometry, PAGE, RegionState, Superblock, SuperblockError, cell_word, control_word, entry_word,
     read_superblock, write_state, write_superblock,
 };
-use ivring_proto::link::{GuestEnd, GuestOptions, format_region};
+use ivring_proto::link::{GuestEnd, GuestOptions};
 use ivring_proto::session::{Identity, Port, Text, Uuid};
 
 use ivring_proto::memory::Memory;
@@ -82,12 +82,9 @@ fn begin(input: &mut Input<'_>, memory: &Mapping) {
     let channels = u64::from(input.byte());
     if valid && let Ok(geometry) = Geometry::new(size, channels) {
         let superblock = Superblock::new(geometry, [input.byte(); 16], "fuzz");
-        if size <= LARGEST_JOINED {
-            format_region(memory, &superblock);
-        } else {
-            write_superblock(memory, &superblock);
-            write_state(memory, RegionState::Ready, "");
-        }
+        // The rest of a region that is formatted is zero, as this one is.
+        write_superblock(memory, &superblock);
+        write_state(memory, RegionState::Ready, "");
     }
     let length = usize::from(input.short() % MEANT);
     let bytes = input.bytes(length);

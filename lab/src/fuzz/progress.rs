@@ -1,5 +1,5 @@
 //! What an engine says of itself, in lines such as
-//! `#54197	NEW    cov: 1168 ft: 4425 corp: 808/8663b lim: 25 exec/s: 3387 rss: 33Mb`.
+//! `#54197 NEW    cov: 1168 ft: 4425 corp: 808/8663b lim: 25 exec/s: 3387 rss: 33Mb`.
 
 use std::fmt;
 
