@@ -1,8 +1,12 @@
 //! Inputs to begin with: regions that are as they should be, and each word of one that is not.
 
-use ivring_proto::layout::{GeometryError, RegionState, SuperblockError, superblock_word as word};
+use ivring_proto::layout::{
+    Geometry, GeometryError, RegionState, Superblock, SuperblockError, superblock_word as word, write_state,
+    write_superblock,
+};
 
 use super::run;
+use crate::memory::Mapping;
 use crate::seed::Seed;
 
 /// A valid region of 2^`shift` bytes.
@@ -30,6 +34,19 @@ fn valid_regions_are_joined() {
         run(&Seed::default().bytes([20, 1]).save("superblock", "empty")).refused,
         Some(SuperblockError::Empty)
     );
+}
+
+#[test]
+fn an_image_of_one_is_as_good() {
+    let (size, length) = (1 << 20, 376_u16);
+    let memory = Mapping::new(size);
+    let geometry = Geometry::new(size, 3).expect("they fit");
+    write_superblock(&memory, &Superblock::new(geometry, [7; 16], "image"));
+    write_state(&memory, RegionState::Ready, "");
+    let words = (0..u64::from(length)).step_by(8).map(|at| memory.look(at));
+    let seed = words.fold(Seed::default().bytes([20, 1, 3]).short(length), Seed::word);
+    let read = run(&seed.bytes([0, 5]).save("superblock", "image")).superblock;
+    assert_eq!(read.map(|read| (read.geometry, read.owner)), Some((geometry, [7; 16])));
 }
 
 #[test]
