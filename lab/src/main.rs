@@ -1,13 +1,15 @@
 //! `ivring-lab`: boots guests, shows the demo, verifies the project.
 
-use std::num::NonZeroU8;
+use std::num::{NonZeroU8, NonZeroUsize};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use ivring_lab::verify::{Tally, mutate, verify};
-use ivring_lab::{Accelerator, Attack, Consent, Demo, Error, Lab, attack, demo, prepare};
+use ivring_lab::{
+    Accelerator, Attack, Consent, Demo, Error, Fuzz, FuzzTarget, Lab, attack, demo, fuzz, prepare, run_input,
+};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -25,11 +27,14 @@ Examples:
   cargo demo --no-vm                    the same with processes of this host, nothing to install
   cargo verify                          check everything (the long form: cargo run -p ivring-lab -- verify)
   cargo verify --mutate                 check that the tests notice weakened sources
+  cargo lab fuzz --minutes 30 ring      look for inputs that break the ring, for half an hour
+  cargo lab fuzz --minutes 30 all       the same for every target, as many at a time as there are processors
+  cargo lab fuzz --input FILE ring      run one input, as a finding tells you to
   cargo lab boot 3                      boot three guests on one region
   cargo lab attack --minutes 10         garbage in one region and between talkers in another; ends with what was lost
   cargo lab boot --kernel ./bzImage     boot a guest with a kernel of your own
 
-Exit codes: 0 done, 1 a check failed, 2 usage, 3 something needed is missing,
+Exit codes: 0 done, 1 a check failed or something was found, 2 usage, 3 something needed is missing,
 4 a file that is none, 5 a program or guest failed";
 
 #[derive(Debug, Subcommand)]
@@ -85,6 +90,36 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Run random programs of calls, guided by what code they reach, until one breaks something
+    ///
+    /// Inputs that reached something new are kept in the target directory, and the next run goes on with them. Each
+    /// target ends with one line on standard output.
+    Fuzz {
+        /// What to attack
+        #[arg(required = true, value_enum)]
+        targets: Vec<FuzzTarget>,
+        /// How long to look, for each target
+        #[arg(long, value_name = "N", default_value = "1", value_parser = minutes)]
+        minutes: Duration,
+        /// How many targets at a time; as many as there are processors if not given
+        #[arg(long, value_name = "N")]
+        jobs: Option<NonZeroUsize>,
+        /// Instead, run this one input, without an engine
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["minutes", "jobs"])]
+        input: Option<PathBuf>,
+        /// Install missing packages without asking
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Minutes, fractions of them too.
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes: f64 = text.parse().map_err(|_| "a number of minutes, such as 30 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(minutes * 60.0)
+        .ok()
+        .filter(|time| *time >= Duration::from_secs(1))
+        .ok_or_else(|| "a second or longer".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -102,20 +137,19 @@ fn main() -> ExitCode {
         }
         Command::Verify { mutate: true, .. } => mutate().map(report),
         Command::Verify { mutate: false, yes } => verify(Consent::new(yes)).map(report),
+        Command::Fuzz { targets, input: Some(input), .. } => {
+            run_input(&targets, &input).map(|held| if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Fuzz { targets, minutes, jobs, input: None, yes } => {
+            let consent = Consent::new(yes);
+            let findings = fuzz(&Fuzz { targets, time: minutes, jobs, consent });
+            findings.map(|findings| if findings == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
     };
     result.unwrap_or_else(|error| {
         eprintln!("ivring-lab: {error}");
         error.exit_code()
     })
-}
-
-/// A span of minutes that may be part of one.
-fn minutes(text: &str) -> Result<Duration, String> {
-    let minutes: f64 = text.parse().map_err(|error| format!("{error}"))?;
-    Duration::try_from_secs_f64(minutes * 60.0)
-        .ok()
-        .filter(|span| span.as_secs() > 0)
-        .ok_or_else(|| "a number of minutes, at least a second".to_owned())
 }
 
 /// The count as the last line, and failure if anything failed.

@@ -130,6 +130,18 @@ pub fn prepare_disks(consent: Consent) -> Result<PathBuf, Error> {
         .ok_or_else(|| Error::Failed(format!("{PROGRAM} is still not there after its package was installed")))
 }
 
+/// Finds or installs a C++ compiler, which builds the fuzzer's engine.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub(crate) fn prepare_compiler(consent: Consent) -> Result<(), Error> {
+    if in_path("c++").is_none() {
+        install(&["g++"], false, consent)?;
+    }
+    Ok(())
+}
+
 /// Finds or installs virsh, libvirtd with its QEMU driver, and QEMU, for tests that run a libvirt of their own.
 ///
 /// No daemon is started by that. A machine that has one is left as it is, as installing could start that daemon anew.
