@@ -1,12 +1,15 @@
 //! `ivring-lab`: boots guests, shows the demo, verifies the project.
 
-use std::num::NonZeroU8;
+use std::fmt::Display;
+use std::num::{NonZeroU8, NonZeroU64};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use ivring_lab::verify::{Tally, mutate, verify};
-use ivring_lab::{Accelerator, Consent, Demo, Error, Lab, demo, prepare};
+use ivring_lab::{
+    Accelerator, Consent, Demo, Error, KillEveryStore, Lab, Withheld, act, demo, kill_every_store, prepare,
+};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -24,6 +27,7 @@ Examples:
   cargo demo --no-vm                    the same with processes of this host, nothing to install
   cargo verify                          check everything (the long form: cargo run -p ivring-lab -- verify)
   cargo verify --mutate                 check that the tests notice weakened sources
+  cargo lab kill-every-store            kill a process before each of its stores: nothing may be lost
   cargo lab boot 3                      boot three guests on one region
   cargo lab boot --kernel ./bzImage     boot a guest with a kernel of your own
 
@@ -59,6 +63,24 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Kill a process before each of its stores, and check that nothing is lost
+    KillEveryStore {
+        /// Play only those plays whose names hold TEXT
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+        /// Kill before every Nth store
+        #[arg(long, value_name = "N", default_value = "1")]
+        every: NonZeroU64,
+        /// Let the process never store a word, to see that it is noticed
+        #[arg(long, value_name = "WORD", hide = true)]
+        withhold: Option<Withheld>,
+    },
+    /// Be the process that dies, for kill-every-store
+    #[command(hide = true)]
+    Act {
+        /// The region's file
+        region: PathBuf,
+    },
     /// Run every check of the project; the last line is the count
     Verify {
         /// Instead, weaken each ordering, fence and sum in a copy, and check that a test notices
@@ -76,6 +98,10 @@ fn main() -> ExitCode {
             demo(&Demo { no_vm, keep, kernel, consent: Consent::new(yes) }).map(|()| ExitCode::SUCCESS)
         }
         Command::Boot { guests, kernel, yes } => boot(guests, kernel, yes).map(|()| ExitCode::SUCCESS),
+        Command::KillEveryStore { only, every, withhold } => {
+            kill_every_store(&KillEveryStore { only, every: every.get(), withheld: withhold }).map(judge)
+        }
+        Command::Act { region } => act(&region).map(|()| ExitCode::SUCCESS),
         Command::Verify { mutate: true, .. } => mutate().map(report),
         Command::Verify { mutate: false, yes } => verify(Consent::new(yes)).map(report),
     };
@@ -89,6 +115,20 @@ fn main() -> ExitCode {
 fn report(tally: Tally) -> ExitCode {
     println!("{tally}");
     if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What was proved as the last line, or failure and what is wrong.
+fn judge(proof: Result<impl Display, impl Display>) -> ExitCode {
+    match proof {
+        Ok(proof) => {
+            println!("{proof}");
+            ExitCode::SUCCESS
+        }
+        Err(wrong) => {
+            eprintln!("ivring-lab: {wrong}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn boot(count: NonZeroU8, kernel: Option<PathBuf>, yes: bool) -> Result<(), Error> {

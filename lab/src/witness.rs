@@ -38,3 +38,6 @@ pub use host::run_host;
 pub use journal::{End, Journal, Line, What, read_journal};
 pub use outcomes::{Outcomes, check_outcomes};
 pub use work::Work;
+
+pub(crate) use journal::random;
+pub(crate) use message::{Message, mixed};

@@ -33,6 +33,9 @@ pub(super) fn all(consent: Consent) -> Vec<Check> {
             command.env("IVRING_CRASH_SEEDS", CRASH_SEEDS);
             bench.test("crash simulation", command)
         }),
+        Check::new("kill every store", |bench| {
+            bench.check("kill every store", cargo(&["run", "-p", "ivring-lab", "--", "kill-every-store"]))
+        }),
         Check::new("loom models", |bench| {
             let mut tally = Tally::default();
             for arguments in loom_tests()? {

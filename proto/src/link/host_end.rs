@@ -1,7 +1,7 @@
 //! One channel seen by the host: its session, its link, and what becomes of messages in flight when one ends.
 
 use super::{Counters, Kind, Link, LinkError, Received, SendError};
-use crate::layout::{ChannelPlace, Geometry, VersionRange, control_word as word};
+use crate::layout::{ChannelPlace, Geometry, VersionRange, control_word as word, entry_word};
 use crate::memory::Memory;
 use crate::ring::{Consumer, HEADER, Producer, View, handed_over, walk};
 use crate::session::{
@@ -129,8 +129,10 @@ impl<M: Memory + Clone> HostEnd<M> {
             events: [None; 4],
             counters: Counters::default(),
         };
-        if end.channel.phase() == Phase::Attached {
-            end.take_over_rings();
+        match end.channel.phase() {
+            Phase::Attached => end.take_over_rings(),
+            Phase::Closed(CloseReason::Superseded) => end.take_over_offer(),
+            _ => end.take_over_ending(),
         }
         Some(end)
     }
@@ -141,13 +143,39 @@ impl<M: Memory + Clone> HostEnd<M> {
             // Begun with a newer host than this one: the guest joins anew, with what both speak.
             return self.close(CloseReason::HostFault);
         }
-        let place = *self.channel.place();
-        let tx = Producer::recover(self.memory.clone(), place.to_guest, binding.to_guest_salt);
-        let rx = Consumer::resume(self.memory.clone(), place.to_host, binding.salt);
-        match (tx, rx) {
-            (Ok(tx), Ok(rx)) => self.link = Some(Link::new(tx, rx)),
-            _ => self.close(CloseReason::HostFault),
+        self.link = self.recovered_link();
+        if self.link.is_none() {
+            self.close(CloseReason::HostFault);
         }
+    }
+
+    /// An earlier host died while it offered the channel. If that was to the owner's next program, the ring to the guest
+    /// goes on with it.
+    fn take_over_offer(&mut self) {
+        let start = self.memory.load(self.channel.place().entry + entry_word::TO_GUEST_START);
+        let Some(mut link) = self.recovered_link() else { return };
+        let Ok(head) = link.tx().head() else { return };
+        // For anybody else it begins anew where the host stands, and the head that is found is of an earlier ring.
+        if head.wrapping_sub(start) <= link.tx().position().wrapping_sub(start) {
+            self.link = Some(link);
+        }
+    }
+
+    /// Ends what an earlier host had begun to end: what the guest had published is received first.
+    fn take_over_ending(&mut self) {
+        if let Some(reason) = self.channel.unfinished_ending(&self.memory) {
+            self.link = self.recovered_link();
+            self.begin_drain(After::Free(reason), true);
+        }
+    }
+
+    /// Both rings as an earlier host left them; `None` when they make no sense.
+    fn recovered_link(&self) -> Option<Link<M>> {
+        let binding = self.channel.binding()?;
+        let place = self.channel.place();
+        let tx = Producer::recover(self.memory.clone(), place.to_guest, binding.to_guest_salt).ok()?;
+        let rx = Consumer::resume(self.memory.clone(), place.to_host, binding.salt).ok()?;
+        Some(Link::new(tx, rx))
     }
 
     /// The session.
@@ -222,7 +250,7 @@ impl<M: Memory + Clone> HostEnd<M> {
         {
             self.tell(HostEvent::Attached { resumed: self.resumed });
         }
-        let confirmed = self.channel.phase() != Phase::Offered;
+        let confirmed = self.channel.may_be_read();
         self.begin_drain(After::Offer(*request), confirmed);
     }
 
@@ -236,7 +264,7 @@ impl<M: Memory + Clone> HostEnd<M> {
         if self.channel.binding().is_none() {
             return;
         }
-        let confirmed = self.channel.phase() != Phase::Offered;
+        let confirmed = self.channel.may_be_read();
         self.channel.close(&self.memory, reason);
         self.begin_drain(After::Free(reason), confirmed);
     }
