@@ -34,6 +34,11 @@ impl Dice {
     pub fn below(&mut self, limit: u64) -> u64 {
         self.word() % limit.max(1)
     }
+
+    /// An index into `length` things, of which there is one at least.
+    pub fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap_or(0)
+    }
 }
 
 #[cfg(test)]

@@ -114,6 +114,9 @@ fn play_to_the_end(
                 Err(Stop::Died { at }) => Some(at),
                 Err(failed) => return Err(failed),
             };
+            if died.is_some() && play.with_the_guest {
+                stage.vanish(Role::Guest(0))?;
+            }
             heal(stage, play)?;
             Ok(died)
         };

@@ -20,6 +20,7 @@ mod accelerator;
 mod artifacts;
 mod cargo;
 mod channel;
+mod chaos;
 mod demo;
 mod dice;
 mod elf;
@@ -51,6 +52,7 @@ pub use artifacts::{
     Artifacts, build_compare_guest, build_flood, build_load_example, build_table_example, build_vm_config,
     build_witness,
 };
+pub use chaos::{Chaos, Chaotic, chaos};
 pub use demo::{Demo, demo};
 pub use error::Error;
 pub use flood::{Flood, flood};

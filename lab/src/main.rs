@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use ivring_lab::verify::{Tally, mutate, verify};
+use ivring_lab::witness::Program;
 use ivring_lab::{
-    Accelerator, Consent, Demo, Error, KillEveryStore, Lab, Withheld, act, demo, kill_every_store, prepare,
+    Accelerator, Chaos, Consent, Demo, Error, KillEveryStore, Lab, Withheld, act, chaos, demo,
+    kill_every_store, prepare,
 };
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -75,6 +77,21 @@ enum Command {
         #[arg(long, value_name = "WORD", hide = true)]
         withhold: Option<Withheld>,
     },
+    /// Kill, stop and start programs at random while others talk, and check that nothing is lost
+    Chaos {
+        /// How many rounds
+        #[arg(long, value_name = "N", default_value = "100")]
+        rounds: u64,
+        /// Do to whom what was done with this seed
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+    },
+    /// Be a witness, for chaos
+    #[command(hide = true)]
+    Witness {
+        #[command(subcommand)]
+        program: Program,
+    },
     /// Be the process that dies, for kill-every-store
     #[command(hide = true)]
     Act {
@@ -100,6 +117,10 @@ fn main() -> ExitCode {
         Command::Boot { guests, kernel, yes } => boot(guests, kernel, yes).map(|()| ExitCode::SUCCESS),
         Command::KillEveryStore { only, every, withhold } => {
             kill_every_store(&KillEveryStore { only, every: every.get(), withheld: withhold }).map(judge)
+        }
+        Command::Chaos { rounds, seed } => chaos(&Chaos { rounds, seed }).map(judge),
+        Command::Witness { program } => {
+            program.run().map(|()| ExitCode::SUCCESS).map_err(Error::io("the witness"))
         }
         Command::Act { region } => act(&region).map(|()| ExitCode::SUCCESS),
         Command::Verify { mutate: true, .. } => mutate().map(report),

@@ -13,6 +13,8 @@ pub(super) struct Play {
     pub(super) subject: Role,
     /// Whether the guest's session may end: what was sent to it may be told to be undelivered then.
     pub(super) ends: bool,
+    /// Whether the guest's program dies with the host.
+    pub(super) with_the_guest: bool,
     /// Every so many stores one death: 1 but for what is the same store over and over.
     pub(super) stride: u64,
     script: Script,
@@ -26,7 +28,14 @@ impl Play {
         subject: Role,
         script: impl Fn(&mut Stage<'_>) -> Result<(), Stop> + 'static,
     ) -> Self {
-        Self { name: name.into(), subject, ends: false, stride: 1, script: Box::new(script) }
+        Self {
+            name: name.into(),
+            subject,
+            ends: false,
+            with_the_guest: false,
+            stride: 1,
+            script: Box::new(script),
+        }
     }
 
     fn ends(self) -> Self {
@@ -49,6 +58,10 @@ pub(super) fn all() -> Vec<Play> {
         Play::new("the host publishes, receives and releases", Role::Host, converses),
         Play::new("a guest's next program takes over", GUEST, guest_follows),
         Play::new("the host admits a guest's next program", Role::Host, guest_follows),
+        Play {
+            with_the_guest: true,
+            ..Play::new("the host dies with the next program that it admits", Role::Host, guest_follows)
+        },
         Play::new("the next host takes over", Role::Host, host_follows),
         Play::new("a guest says good-bye", GUEST, guest_leaves).ends(),
         Play::new("the host hears a good-bye", Role::Host, guest_leaves_all_received).ends(),

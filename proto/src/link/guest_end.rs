@@ -200,7 +200,9 @@ impl<M: Memory + Clone> GuestEnd<M> {
                 }
             }
             State::Attached { attachment, link } => {
-                if link.is_wedged(now) || link.tx().fault().is_some() {
+                let fault = link.is_wedged(now) || link.tx().fault().is_some() || link.rx().fault().is_some();
+                // Not where a newer program has the channel: asking for it again would take it from that.
+                if fault && !attachment.is_lost(&self.memory) {
                     attachment.bye(&self.memory, CloseReason::GuestFault);
                     return Some(self.detached(CloseReason::GuestFault, now));
                 }
@@ -312,6 +314,10 @@ impl<M: Memory + Clone> GuestEnd<M> {
         let State::Attached { attachment, link } = &mut self.state else { return Ok(None) };
         let received = link.receive(buffer);
         if !matches!(received, Ok(_) | Err(LinkError::Buffer { .. })) {
+            if attachment.is_lost(&self.memory) {
+                // What was read is of a newer program's session. The next poll tells.
+                return Ok(None);
+            }
             attachment.bye(&self.memory, CloseReason::GuestFault);
             self.counters = *link.counters();
             self.state = State::Region { next_look: now + REJOIN };

@@ -131,7 +131,7 @@ impl<M: Memory + Clone> HostEnd<M> {
         };
         match end.channel.phase() {
             Phase::Attached => end.take_over_rings(),
-            Phase::Closed(CloseReason::Superseded) => end.take_over_offer(),
+            Phase::Offered | Phase::Closed(CloseReason::Superseded) => end.take_over_offer(),
             _ => end.take_over_ending(),
         }
         Some(end)
@@ -149,8 +149,8 @@ impl<M: Memory + Clone> HostEnd<M> {
         }
     }
 
-    /// An earlier host died while it offered the channel. If that was to the owner's next program, the ring to the guest
-    /// goes on with it.
+    /// An earlier host died while it offered the channel, or before that was confirmed. If the offer was to the owner's next
+    /// program, the ring to the guest goes on with it, or with the one after that.
     fn take_over_offer(&mut self) {
         let start = self.memory.load(self.channel.place().entry + entry_word::TO_GUEST_START);
         let Some(mut link) = self.recovered_link() else { return };

@@ -364,6 +364,11 @@ impl Attachment {
         self.look_at_host(memory, now)
     }
 
+    /// Whether the channel is another's by now, or about to be. What looks like a fault is the other's doing then.
+    pub fn is_lost<M: Memory>(&self, memory: &M) -> bool {
+        !matches!(self.standing(memory), Standing::Mine)
+    }
+
     fn standing<M: Memory>(&self, memory: &M) -> Standing {
         let region = memory.load(superblock_word::STATE) & 0xff;
         if region != 2 || memory.load(superblock_word::GENERATION) != self.generation {
