@@ -1,13 +1,17 @@
-//! Programs killed at any time, over and over, while witnesses talk: `cargo lab chaos`.
+//! Programs killed at any time, over and over, while others talk: `cargo lab chaos`.
 //!
 //! | file | what |
 //! | --- | --- |
 //! | `member` | a witness, life after life, and what it has noted |
 //! | `troupe` | the host and its guests, and the check of their journals |
+//! | `machine` | a guest that is a machine |
 //! | `round` | what is done to them |
+//! | `service` | a daemon and its agents, and what is done to those |
 
+mod machine;
 mod member;
 mod round;
+mod service;
 mod troupe;
 
 use std::collections::BTreeMap;
@@ -16,8 +20,9 @@ use std::time::{Duration, Instant};
 
 use crate::dice::Dice;
 use crate::witness::Disproof;
-use crate::{Error, Lab};
+use crate::{Artifacts, Consent, Error, Lab, build_witness, prepare};
 use round::Round;
+use service::Services;
 use troupe::{Proof, Troupe};
 
 /// Many times what anything here takes, on a machine that is busy with other things, too.
@@ -26,27 +31,55 @@ const LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(1);
 /// Rounds between two checks of the journals.
 const ACT: u64 = 100;
+/// So many rounds of a hundred are the daemon's and its agents'.
+const SERVICE_ROUNDS: u64 = 10;
+/// At most so many rounds of an act are the machine's, and one at least: each takes seconds.
+const MACHINE_ROUNDS: u64 = 2;
 
 /// What `chaos` is to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Chaos {
     /// How many rounds.
     pub rounds: u64,
     /// The seed of what is done to whom; one from the kernel without.
     pub seed: Option<u64>,
+    /// Whether one of the guests is a machine; and whether what that needs may be installed.
+    pub machine: Option<Consent>,
 }
 
 /// What it came to.
 #[derive(Debug, Clone, Default)]
 pub struct Chaotic {
     rounds: u64,
-    proof: Proof,
+    repeats: usize,
+    messages: usize,
+    large: usize,
+    /// How often each kind of round was done.
+    kinds: BTreeMap<String, u64>,
 }
 
 impl fmt::Display for Chaotic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, proof } = self;
-        write!(f, "{rounds} rounds, 0 lost, 0 reordered, {} repeats, all marked", proof.repeats)
+        let Self { rounds, repeats, .. } = self;
+        write!(f, "{rounds} rounds, 0 lost, 0 reordered, {repeats} repeats, all marked")
+    }
+}
+
+/// Why it did not come to its end.
+enum Stop {
+    Disproved(Disproof),
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Disproof> for Stop {
+    fn from(wrong: Disproof) -> Self {
+        Self::Disproved(wrong)
     }
 }
 
@@ -56,47 +89,73 @@ impl fmt::Display for Chaotic {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] if something cannot be started or written, [`Error::Failed`] if a program ends by itself, or messages do
-/// not flow again.
-pub fn chaos(what: &Chaos) -> Result<Result<Chaotic, Disproof>, Error> {
+/// [`Error::Refused`] if there is to be a machine and something for it is missing, [`Error::Io`] if something cannot be started
+/// or written, [`Error::Failed`] if a program ends by itself or messages do not flow again.
+pub fn chaos(what: Chaos) -> Result<Result<Chaotic, Disproof>, Error> {
     let seed =
         what.seed.map_or_else(|| Dice::seed().map_err(Error::io("cannot read a random number")), Ok)?;
-    eprintln!("seed {seed}");
-    let lab = Lab::without_guests("chaos")?;
-    let region = lab.region("8M".parse().expect("8M is a power of two"))?;
-    let mut dice = Dice::new(seed);
-    let mut troupe = Troupe::new(&lab, &region.path());
-    let (mut total, mut kinds) = (Chaotic::default(), BTreeMap::new());
-    let evidence = |error: Error| {
-        Error::Failed(format!("{error}; seed {seed}; the journals are in {}", lab.logs().display()))
-    };
-    let mut act = 0;
-    while total.rounds < what.rounds {
-        let begun = Instant::now();
-        let rounds = ACT.min(what.rounds - total.rounds);
-        troupe.begin(act, &mut dice).map_err(evidence)?;
-        for _ in 0..rounds {
-            let round = Round::draw(&mut dice);
-            *kinds.entry(format!("{round:?}")).or_insert(0_u64) += 1;
-            round
-                .happen(&mut troupe, &mut dice)
-                .map_err(|error| evidence(Error::Failed(format!("{round:?}: {error}"))))?;
+    let programs = Artifacts::build()?;
+    let lab = match what.machine {
+        None => {
+            eprintln!("processes of this host; --vm has a virtual machine among them");
+            Lab::without_guests("chaos")?
         }
-        let proof = match troupe.end().map_err(evidence)? {
-            Ok(proof) => proof,
-            Err(wrong) => return Ok(Err(Disproof(evidence(Error::Failed(wrong.to_string())).to_string()))),
-        };
-        total.rounds += rounds;
-        total.proof.messages += proof.messages;
-        total.proof.repeats += proof.repeats;
-        total.proof.large += proof.large;
-        act += 1;
-        let span = begun.elapsed().as_millis() / u128::from(rounds);
+        Some(consent) => Lab::new("chaos", &prepare(None, consent)?, &[&build_witness()?])?,
+    };
+    eprintln!("seed {seed}");
+    let evidence = |wrong: &dyn fmt::Display| {
+        format!("{wrong}; seed {seed}; the journals are in {}", lab.logs().display())
+    };
+    match play(&lab, &programs, what.rounds, Dice::new(seed)) {
+        Ok(proof) => Ok(Ok(proof)),
+        Err(Stop::Disproved(wrong)) => Ok(Err(Disproof(evidence(&wrong)))),
+        Err(Stop::Failed(error)) => Err(Error::Failed(evidence(&error))),
+    }
+}
+
+fn play(lab: &Lab, programs: &Artifacts, rounds: u64, mut dice: Dice) -> Result<Chaotic, Stop> {
+    let region = || lab.region("8M".parse().expect("8M is a power of two"));
+    let (shared, of_services) = (region()?, region()?);
+    let mut troupe = Troupe::new(lab, &shared.path());
+    if lab.accelerator().is_some() {
+        troupe.boot(lab, &shared)?;
+    }
+    let mut services = Services::start(lab, programs, &of_services.path())?;
+    let mut total = Chaotic::default();
+    for act in 0.. {
+        let count = ACT.min(rounds - total.rounds);
+        if count == 0 {
+            break;
+        }
+        let begun = Instant::now();
+        troupe.begin(act, &mut dice)?;
+        let shaken: Vec<_> = (0..=dice.below(MACHINE_ROUNDS)).map(|_| dice.below(count)).collect();
+        for round in 0..count {
+            let kind = if troupe.has_machine() && shaken.contains(&round) {
+                troupe.shake_the_machine(&mut dice)?.to_owned()
+            } else if dice.below(100) < SERVICE_ROUNDS {
+                services.round(&mut dice)?
+            } else {
+                let round = Round::draw(&mut dice);
+                round.happen(&mut troupe, &mut dice)?;
+                round.to_string()
+            };
+            *total.kinds.entry(kind).or_default() += 1;
+        }
+        let Proof { messages, repeats, large } = troupe.end()?;
+        total.rounds += count;
+        total.messages += messages;
+        total.repeats += repeats;
+        total.large += large;
+        let span = begun.elapsed().as_millis() / u128::from(count);
         eprintln!(
-            "{} of {} rounds: {} messages, {} in fragments, {} repeats; {span} ms a round",
-            total.rounds, what.rounds, total.proof.messages, total.proof.large, total.proof.repeats
+            "{} of {rounds} rounds, {messages} messages, {repeats} repeats, {span} ms a round",
+            total.rounds
         );
     }
-    eprintln!("{kinds:?}");
-    Ok(Ok(total))
+    total.messages += services.heard;
+    total.repeats += services.repeats;
+    let kinds: Vec<_> = total.kinds.iter().map(|(kind, times)| format!("{kind} {times}")).collect();
+    eprintln!("{} messages, {} in fragments; {}", total.messages, total.large, kinds.join(", "));
+    Ok(total)
 }

@@ -30,6 +30,7 @@ Examples:
   cargo verify                          check everything (the long form: cargo run -p ivring-lab -- verify)
   cargo verify --mutate                 check that the tests notice weakened sources
   cargo lab kill-every-store            kill a process before each of its stores: nothing may be lost
+  cargo lab chaos --rounds 1000 --vm    kill programs and machines at random: nothing may be lost
   cargo lab boot 3                      boot three guests on one region
   cargo lab boot --kernel ./bzImage     boot a guest with a kernel of your own
 
@@ -85,6 +86,12 @@ enum Command {
         /// Do to whom what was done with this seed
         #[arg(long, value_name = "N")]
         seed: Option<u64>,
+        /// Have a virtual machine among them, whose QEMU is killed too
+        #[arg(long)]
+        vm: bool,
+        /// Install missing packages without asking
+        #[arg(long, requires = "vm")]
+        yes: bool,
     },
     /// Be a witness, for chaos
     #[command(hide = true)]
@@ -118,7 +125,9 @@ fn main() -> ExitCode {
         Command::KillEveryStore { only, every, withhold } => {
             kill_every_store(&KillEveryStore { only, every: every.get(), withheld: withhold }).map(judge)
         }
-        Command::Chaos { rounds, seed } => chaos(&Chaos { rounds, seed }).map(judge),
+        Command::Chaos { rounds, seed, vm, yes } => {
+            chaos(Chaos { rounds, seed, machine: vm.then(|| Consent::new(yes)) }).map(judge)
+        }
         Command::Witness { program } => {
             program.run().map(|()| ExitCode::SUCCESS).map_err(Error::io("the witness"))
         }

@@ -38,7 +38,7 @@ pub use delivery::{Delivery, Disproof, check};
 pub use guest::run_guest;
 pub use host::run_host;
 pub use journal::{End, Journal, Line, What, read_journal};
-pub use outcomes::{Outcomes, check_outcomes};
+pub use outcomes::{Outcomes, check_order, check_outcomes};
 pub use program::Program;
 pub use work::Work;
 

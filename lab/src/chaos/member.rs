@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -77,6 +77,24 @@ impl<'a> Member<'a> {
         Ok(())
     }
 
+    /// It runs where this process cannot start it, and all its lives write to `journal`.
+    pub(super) fn writes_to(&mut self, journal: &Path) {
+        self.journal = journal.to_owned();
+    }
+
+    /// It is about to be started there.
+    pub(super) fn start_elsewhere(&mut self) -> Result<(), Error> {
+        self.read()?;
+        self.life = None;
+        self.mark = self.lines.len();
+        Ok(())
+    }
+
+    /// Whether its present life has noted that it ends.
+    pub(super) fn has_ended(&self) -> bool {
+        self.since().contains(&Line::End)
+    }
+
     /// Reads what it has noted since.
     pub(super) fn read(&mut self) -> Result<(), Error> {
         let what = || Error::io(format!("cannot read {}", self.journal.display()));
@@ -86,11 +104,12 @@ impl<'a> Member<'a> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(what()(error)),
         };
-        let mut text = String::new();
-        file.seek(SeekFrom::Start(self.read)).and_then(|_| file.read_to_string(&mut text)).map_err(what())?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut text = Vec::new();
+        file.seek(SeekFrom::Start(self.read)).and_then(|_| file.read_to_end(&mut text)).map_err(what())?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         self.read += whole as u64;
-        for line in read_journal(&text[..whole]) {
+        // A console has other lines too.
+        for line in read_journal(&String::from_utf8_lossy(&text[..whole])) {
             if let Line::Start { life } = line {
                 self.life = Some(life);
             }
@@ -191,6 +210,5 @@ impl<'a> Member<'a> {
             let _ = fs::remove_file(self.journal.with_file_name(format!("{}.{life}.journal", self.name)));
         }
         self.lives = 0;
-        self.journal = PathBuf::new();
     }
 }

@@ -1,5 +1,6 @@
 //! What is done to the witnesses in one round.
 
+use std::fmt;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -47,6 +48,21 @@ const BEFORE: Duration = Duration::from_millis(4);
 const STOPPED: Duration = Duration::from_millis(30);
 /// How long a successor has, at most, before it is killed too: longer than a start and a join take.
 const SUCCESSOR: Duration = Duration::from_millis(15);
+
+impl fmt::Display for Round {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kill => "killed",
+            Self::KillAgain => "killed, and its successors",
+            Self::KillTheOther => "killed, and then the other side",
+            Self::KillBoth => "both killed",
+            Self::KillUnseen => "killed unseen",
+            Self::Stop => "stopped",
+            Self::StopAndKill => "stopped and killed",
+            Self::Double => "doubled",
+        })
+    }
+}
 
 impl Round {
     /// One of them.

@@ -3,20 +3,22 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ivring_vm_config::Shmem;
 use nix::sys::signal::Signal;
 
+use super::machine::Machine;
 use super::member::Member;
-use super::{LIMIT, POLL};
+use super::{LIMIT, POLL, Stop};
 use crate::dice::Dice;
-use crate::witness::{Disproof, check, check_outcomes};
+use crate::witness::{Disproof, check, check_order, check_outcomes};
 use crate::{Error, Lab};
 
 /// More than anybody sends in a life.
-const WITHOUT_END: &str = "1000000000";
+pub(super) const WITHOUT_END: &str = "1000000000";
 /// What everybody sends in the last life, all of which is awaited.
-const LAST: u64 = 50;
+pub(super) const LAST: u64 = 50;
 /// The port of a witness.
-const PORT: &str = "witness";
+pub(super) const PORT: &str = "witness";
 
 /// Who is who among the members.
 pub(super) const HOST: usize = 0;
@@ -41,6 +43,8 @@ pub(super) struct Troupe<'a> {
     members: Vec<Member<'a>>,
     /// What all of them do alike in this act.
     manner: Vec<String>,
+    /// A guest in a machine of its own, where there are any.
+    machine: Option<Machine<'a>>,
 }
 
 impl<'a> Troupe<'a> {
@@ -53,7 +57,26 @@ impl<'a> Troupe<'a> {
             let arguments = ["guest", "--region", path, "--id", &uuid, "--port", PORT];
             members.push(Member::new(lab, name, &format!("{uuid}:{PORT}"), &arguments));
         }
-        Self { members, manner: Vec::new() }
+        Self { members, manner: Vec::new(), machine: None }
+    }
+
+    /// Boots a guest in a machine of its own. The region must be there.
+    pub(super) fn boot(&mut self, lab: &'a Lab, region: &Shmem) -> Result<(), Error> {
+        self.machine = Some(Machine::boot(lab, region)?);
+        Ok(())
+    }
+
+    /// Something happens to the machine.
+    pub(super) fn shake_the_machine(&mut self, dice: &mut Dice) -> Result<&'static str, Error> {
+        let Some(machine) = &mut self.machine else { return Ok("no machine") };
+        let what = machine.suffer(dice)?;
+        self.until_it_flows()?;
+        Ok(what)
+    }
+
+    /// Whether there is a machine.
+    pub(super) fn has_machine(&self) -> bool {
+        self.machine.is_some()
     }
 
     /// Begins an act: everybody is started, and messages flow.
@@ -72,6 +95,9 @@ impl<'a> Troupe<'a> {
         self.until("the host opens the region", |host, _| host.has_noted("open"))?;
         for who in GUESTS.into_iter().chain([TWIN]) {
             self.start(who, dice)?;
+        }
+        if let Some(machine) = &mut self.machine {
+            machine.start()?;
         }
         self.until_it_flows()
     }
@@ -122,22 +148,27 @@ impl<'a> Troupe<'a> {
 
     /// Waits until messages flow between the host and each guest, both ways, from now on.
     pub(super) fn until_it_flows(&mut self) -> Result<(), Error> {
-        for member in &mut self.members {
+        for member in self.everybody() {
             member.read()?;
             member.look_from_here();
         }
         self.until("messages flow again", |host, guest| host.hears(guest) && guest.hears(host))
     }
 
+    fn everybody(&mut self) -> impl Iterator<Item = &mut Member<'a>> {
+        self.members.iter_mut().chain(self.machine.as_mut().map(|machine| &mut machine.member))
+    }
+
     /// Waits until something is so of the host and each guest.
     fn until(&mut self, what: &str, so: impl Fn(&Member<'_>, &Member<'_>) -> bool) -> Result<(), Error> {
         let deadline = Instant::now() + LIMIT;
         loop {
-            for member in &mut self.members {
+            for member in self.everybody() {
                 member.read()?;
             }
             let (host, guests) = self.members.split_at(GUESTS[0]);
-            let not_yet = guests.iter().find(|guest| !so(&host[HOST], guest));
+            let mut guests = guests.iter().chain(self.machine.as_ref().map(|machine| &machine.member));
+            let not_yet = guests.find(|guest| !so(&host[HOST], guest));
             let Some(waiting_for) = not_yet else { return Ok(()) };
             if Instant::now() >= deadline {
                 let name = waiting_for.name();
@@ -152,21 +183,26 @@ impl<'a> Troupe<'a> {
 
     /// Ends an act: everybody has one more life, all that is sent in that is awaited, and all end as they should. Then the
     /// journals are checked, and forgotten.
-    pub(super) fn end(&mut self) -> Result<Result<Proof, Disproof>, Error> {
+    pub(super) fn end(&mut self) -> Result<Proof, Stop> {
         for who in 0..self.members.len() {
             self.kill(who)?;
             self.start_with(who, &["--send", &LAST.to_string(), "--longest", "1000"])?;
         }
+        if let Some(machine) = &mut self.machine {
+            machine.kill_witness()?;
+            machine.start_last()?;
+        }
         self.until("the last message comes", |host, guest| {
             host.has_heard(guest, LAST - 1) && guest.has_heard(host, LAST - 1)
         })?;
+        if let Some(machine) = &mut self.machine {
+            machine.end()?;
+        }
         for who in (0..self.members.len()).rev() {
             self.members[who].end()?;
         }
-        let proof = self.judge();
-        if proof.is_ok() {
-            self.members.iter_mut().for_each(Member::forget);
-        }
+        let proof = self.judge()?;
+        self.everybody().for_each(Member::forget);
         Ok(proof)
     }
 
@@ -184,6 +220,15 @@ impl<'a> Troupe<'a> {
                 proof.repeats += records.repeats;
                 proof.large += outcomes.delivered;
             }
+        }
+        if let Some(Machine { member, .. }) = &self.machine {
+            let wrong = |wrong: Disproof| Disproof(format!("{} and {}: {wrong}", member.name(), host.name()));
+            // The end of its journal is lost with its machine: what it had received last is not known. What it had noted as
+            // sent before must have come.
+            let records = check(member.lines(), host.peer(), host.lines(), member.peer()).map_err(wrong)?;
+            proof.messages += records.messages;
+            proof.messages += check_order(member.lines(), host.peer()).map_err(wrong)?;
+            proof.repeats += records.repeats;
         }
         Ok(proof)
     }
