@@ -34,7 +34,7 @@ use std::path::Path;
 pub use actor::act;
 pub use order::Withheld;
 
-use crate::witness::{Disproof, Line, What};
+use crate::witness::Disproof;
 use crate::{Error, Lab};
 use order::{Order, Role};
 use plays::Play;
@@ -58,8 +58,6 @@ pub struct Deaths {
     pub deaths: u64,
     /// Before stores to how many words of the region.
     pub places: usize,
-    /// Messages that were received.
-    pub messages: usize,
     /// Messages that were received again, each of them marked.
     pub repeats: usize,
 }
@@ -125,8 +123,6 @@ fn play_to_the_end(
             Err(Stop::Failed(wrong)) => return Err(format!("killed before store {death}: {wrong}")),
             Err(Stop::Died { at }) => return Err(format!("killed before store {death}: died again at {at}")),
         };
-        let received = |line: &&Line| matches!(line, Line::Received { what: What::Record | What::Large, .. });
-        total.messages += stage.journals().iter().flatten().filter(received).count();
         total.repeats += verdict::judge(stage.journals(), play.subject, play.ends)?;
         let Some(at) = died else { return Ok(()) };
         total.deaths += 1;

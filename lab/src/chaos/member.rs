@@ -7,7 +7,8 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::witness::{Line, What, read_journal};
+use super::Stop;
+use crate::witness::{Disproof, Line, What, read_journal};
 use crate::{Error, Lab, Process};
 
 /// A witness, life after life.
@@ -176,15 +177,14 @@ impl<'a> Member<'a> {
     }
 
     /// Whether it has ended by itself, which it must not.
-    pub(super) fn check(&mut self) -> Result<(), Error> {
+    pub(super) fn check(&mut self) -> Result<(), Stop> {
         let Some(process) = &mut self.process else { return Ok(()) };
         match process.status()? {
             None => Ok(()),
-            Some(status) => Err(Error::Failed(format!(
-                "{} has ended ({status}), see {}",
-                self.name,
-                process.log().display()
-            ))),
+            Some(status) => {
+                let log = process.log().display();
+                Err(Disproof(format!("{} has ended by itself ({status}), see {log}", self.name)).into())
+            }
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::Stop;
 use super::troupe::{GUESTS, HOST, Troupe};
-use crate::Error;
 use crate::dice::Dice;
 
 /// What is done.
@@ -78,7 +78,7 @@ impl Round {
     }
 
     /// Does it, and waits until messages flow again.
-    pub(super) fn happen(self, troupe: &mut Troupe<'_>, dice: &mut Dice) -> Result<(), Error> {
+    pub(super) fn happen(self, troupe: &mut Troupe<'_>, dice: &mut Dice) -> Result<(), Stop> {
         let guest = GUESTS[dice.index(GUESTS.len())];
         let (one, other) = if dice.below(2) == 0 { (HOST, guest) } else { (guest, HOST) };
         Troupe::go_on(dice, BEFORE);
@@ -131,7 +131,7 @@ impl Round {
                 troupe.kill(one)?;
                 troupe.start(one, dice)?;
             }
-            Self::Double => return troupe.double(dice),
+            Self::Double => troupe.double(dice)?,
         }
         troupe.until_it_flows()
     }

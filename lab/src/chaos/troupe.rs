@@ -67,7 +67,7 @@ impl<'a> Troupe<'a> {
     }
 
     /// Something happens to the machine.
-    pub(super) fn shake_the_machine(&mut self, dice: &mut Dice) -> Result<&'static str, Error> {
+    pub(super) fn shake_the_machine(&mut self, dice: &mut Dice) -> Result<&'static str, Stop> {
         let Some(machine) = &mut self.machine else { return Ok("no machine") };
         let what = machine.suffer(dice)?;
         self.until_it_flows()?;
@@ -80,7 +80,7 @@ impl<'a> Troupe<'a> {
     }
 
     /// Begins an act: everybody is started, and messages flow.
-    pub(super) fn begin(&mut self, act: u64, dice: &mut Dice) -> Result<(), Error> {
+    pub(super) fn begin(&mut self, act: u64, dice: &mut Dice) -> Result<(), Stop> {
         // Every second act is received in batches, half of these with no more than the batch to come again.
         self.manner = match act % 4 {
             1 => vec!["--batch", "40"],
@@ -129,25 +129,25 @@ impl<'a> Troupe<'a> {
     }
 
     /// The twin's process is stopped, and another does its part; then the first goes on, and must find that out and end.
-    pub(super) fn double(&mut self, dice: &mut Dice) -> Result<(), Error> {
+    pub(super) fn double(&mut self, dice: &mut Dice) -> Result<(), Stop> {
         self.signal(TWIN, Signal::SIGSTOP)?;
         let zombie = self.members[TWIN].give_up()?;
         self.start(TWIN, dice)?;
         self.until_it_flows()?;
         let Some(mut zombie) = zombie else { return Ok(()) };
         zombie.signal(Signal::SIGCONT)?;
-        let status = zombie.wait(LIMIT)?;
-        if status.success() {
+        // That it does not end in time, or not as it should, is what nobody may see.
+        let ended = zombie.wait(LIMIT).map(|status| status.success());
+        if matches!(ended, Ok(true)) {
             return Ok(());
         }
-        Err(Error::Failed(format!(
-            "the twin that was superseded ended with {status}, see {}",
-            zombie.log().display()
-        )))
+        let log = zombie.log().display();
+        Err(Disproof(format!("the twin that was superseded does not end as it should: {ended:?}, see {log}"))
+            .into())
     }
 
     /// Waits until messages flow between the host and each guest, both ways, from now on.
-    pub(super) fn until_it_flows(&mut self) -> Result<(), Error> {
+    pub(super) fn until_it_flows(&mut self) -> Result<(), Stop> {
         for member in self.everybody() {
             member.read()?;
             member.look_from_here();
@@ -160,7 +160,7 @@ impl<'a> Troupe<'a> {
     }
 
     /// Waits until something is so of the host and each guest.
-    fn until(&mut self, what: &str, so: impl Fn(&Member<'_>, &Member<'_>) -> bool) -> Result<(), Error> {
+    fn until(&mut self, what: &str, so: impl Fn(&Member<'_>, &Member<'_>) -> bool) -> Result<(), Stop> {
         let deadline = Instant::now() + LIMIT;
         loop {
             for member in self.everybody() {
@@ -172,7 +172,8 @@ impl<'a> Troupe<'a> {
             let Some(waiting_for) = not_yet else { return Ok(()) };
             if Instant::now() >= deadline {
                 let name = waiting_for.name();
-                return Err(Error::Failed(format!("host and {name}: not within {LIMIT:?} that {what}")));
+                let wrong = format!("host and {name}: not within {LIMIT:?} that {what}");
+                return Err(Disproof(wrong).into());
             }
             for member in &mut self.members {
                 member.check()?;
