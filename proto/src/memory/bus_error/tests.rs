@@ -161,7 +161,9 @@ const CASE: &str = "IVRING_BUS_ERROR_CASE";
 fn run(case: &str) -> ExitStatus {
     // Those that end by a signal are not to leave core files; one that faults without an end is to end, too.
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -c 0 && ulimit -t 20 && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+    command
+        .args(["-c", "ulimit -c 0 && ulimit -t 20 && exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap());
     let output = command
         .args(["--exact", "memory::bus_error::tests::child", "--nocapture"])
         .env(CASE, case)
