@@ -1,14 +1,17 @@
 //! `ivring-lab`: boots guests, shows the demo, verifies the project.
 
-use std::num::{NonZeroU8, NonZeroUsize};
+use std::fmt::Display;
+use std::num::{NonZeroU8, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use ivring_lab::verify::{Tally, mutate, verify};
+use ivring_lab::witness::Program;
 use ivring_lab::{
-    Accelerator, Attack, Consent, Demo, Error, Fuzz, FuzzTarget, Lab, attack, demo, fuzz, prepare, run_input,
+    Accelerator, Attack, Chaos, Consent, Demo, Error, Fuzz, FuzzTarget, KillEveryStore, Lab, Withheld, act,
+    attack, chaos, demo, fuzz, kill_every_store, prepare, run_input,
 };
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -30,6 +33,8 @@ Examples:
   cargo lab fuzz --minutes 30 ring      look for inputs that break the ring, for half an hour
   cargo lab fuzz --minutes 30 all       the same for every target, as many at a time as there are processors
   cargo lab fuzz --input FILE ring      run one input, as a finding tells you to
+  cargo lab kill-every-store            kill a process before each of its stores: nothing may be lost
+  cargo lab chaos --rounds 1000 --vm    kill programs and machines at random: nothing may be lost
   cargo lab boot 3                      boot three guests on one region
   cargo lab attack --minutes 10         garbage in one region and between talkers in another; ends with what was lost
   cargo lab boot --kernel ./bzImage     boot a guest with a kernel of your own
@@ -80,6 +85,45 @@ enum Command {
         /// Install missing packages without asking
         #[arg(long)]
         yes: bool,
+    },
+    /// Kill a process before each of its stores, and check that nothing is lost
+    KillEveryStore {
+        /// Play only those plays whose names hold TEXT
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+        /// Kill before every Nth store
+        #[arg(long, value_name = "N", default_value = "1")]
+        every: NonZeroU64,
+        /// Let the process never store a word, to see that it is noticed
+        #[arg(long, value_name = "WORD", hide = true)]
+        withhold: Option<Withheld>,
+    },
+    /// Kill, stop and start programs at random while others talk, and check that nothing is lost
+    Chaos {
+        /// How many rounds
+        #[arg(long, value_name = "N", default_value = "100")]
+        rounds: u64,
+        /// Do to whom what was done with this seed
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+        /// Have a virtual machine among them, whose QEMU is killed too
+        #[arg(long)]
+        vm: bool,
+        /// Install missing packages without asking
+        #[arg(long, requires = "vm")]
+        yes: bool,
+    },
+    /// Be a witness, for chaos
+    #[command(hide = true)]
+    Witness {
+        #[command(subcommand)]
+        program: Program,
+    },
+    /// Be the process that dies, for kill-every-store
+    #[command(hide = true)]
+    Act {
+        /// The region's file
+        region: PathBuf,
     },
     /// Run every check of the project; the last line is the count
     Verify {
@@ -135,6 +179,16 @@ fn main() -> ExitCode {
                 ExitCode::SUCCESS
             })
         }
+        Command::KillEveryStore { only, every, withhold } => {
+            kill_every_store(&KillEveryStore { only, every: every.get(), withheld: withhold }).map(judge)
+        }
+        Command::Chaos { rounds, seed, vm, yes } => {
+            chaos(Chaos { rounds, seed, machine: vm.then(|| Consent::new(yes)) }).map(judge)
+        }
+        Command::Witness { program } => {
+            program.run().map(|()| ExitCode::SUCCESS).map_err(Error::io("the witness"))
+        }
+        Command::Act { region } => act(&region).map(|()| ExitCode::SUCCESS),
         Command::Verify { mutate: true, .. } => mutate().map(report),
         Command::Verify { mutate: false, yes } => verify(Consent::new(yes)).map(report),
         Command::Fuzz { targets, input: Some(input), .. } => {
@@ -156,6 +210,20 @@ fn main() -> ExitCode {
 fn report(tally: Tally) -> ExitCode {
     println!("{tally}");
     if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What was proved as the last line, or failure and what is wrong.
+fn judge(proof: Result<impl Display, impl Display>) -> ExitCode {
+    match proof {
+        Ok(proof) => {
+            println!("{proof}");
+            ExitCode::SUCCESS
+        }
+        Err(wrong) => {
+            eprintln!("ivring-lab: {wrong}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn boot(count: NonZeroU8, kernel: Option<PathBuf>, yes: bool) -> Result<(), Error> {

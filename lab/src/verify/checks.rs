@@ -37,6 +37,12 @@ pub(super) fn all(consent: Consent) -> Vec<Check> {
             bench.test("crash simulation", command)
         }),
         Check::new("fuzz smoke", move |_| fuzz_smoke(consent)),
+        Check::new("kill every store", |bench| {
+            bench.check("kill every store", cargo(&["run", "-p", "ivring-lab", "--", "kill-every-store"]))
+        }),
+        Check::new("chaos", |bench| {
+            bench.check("chaos", cargo(&["run", "-p", "ivring-lab", "--", "chaos", "--rounds", "60"]))
+        }),
         Check::new("loom models", |bench| {
             let mut tally = Tally::default();
             for arguments in loom_tests()? {

@@ -41,6 +41,7 @@ pub fn run_guest(options: Options, work: Work, mut journal: Journal, end: &Atomi
             let mut batch = guest.batch();
             for _ in 0..most {
                 let Some(event) = batch.poll() else { break };
+                superseded |= matches!(event, Event::Superseded);
                 host.take(&mut journal, news(event))?;
                 received = true;
             }

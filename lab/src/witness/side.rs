@@ -51,7 +51,7 @@ impl News {
 pub(super) fn unless_full<T>(result: Result<T, SendError>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        // A broken ring ends the session, which is told by events; the next session goes on.
+        // A fault ends the session, or shows that it is another's by now; either is told.
         Err(SendError::Full { .. } | SendError::NotAttached | SendError::Fault(_)) => Ok(None),
         Err(error) => Err(io::Error::other(error)),
     }

@@ -44,7 +44,7 @@ fn of_two_machines_that_go_on_from_one_file_one_keeps_the_channel() {
     let region = lab.region("8M".parse().expect("a power of two")).expect("a name is found");
     let mut daemon = Daemon::start(&lab, &["--region", &region.path()]);
     let plan = master(&lab, "db1", &region);
-    let mut machine = lab.boot(&[plan.clone()]).expect("it boots").remove(0);
+    let mut machine = lab.boot(std::slice::from_ref(&plan)).expect("it boots").remove(0);
     start_agent(&mut machine);
     agent::wait_until_attached(&mut machine);
     let file = lab.folder().join("db1.state");

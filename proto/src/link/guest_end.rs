@@ -213,7 +213,11 @@ impl<M: Memory + Clone> GuestEnd<M> {
                 }
             }
             State::Attached { attachment, link } => {
-                if let Some(fault) = link.wedged(now).or(link.tx().fault()) {
+                let fault = link.wedged(now).or(link.tx().fault()).or(link.rx().fault());
+                // Not where a newer program has the channel: asking for it again would take it from that.
+                if let Some(fault) = fault
+                    && !attachment.is_lost(&self.memory)
+                {
                     attachment.bye(&self.memory, CloseReason::GuestFault);
                     return Some(self.broken(fault.into(), now));
                 }
@@ -334,6 +338,10 @@ impl<M: Memory + Clone> GuestEnd<M> {
         let State::Attached { attachment, link } = &mut self.state else { return Ok(None) };
         let received = link.receive(buffer);
         if !matches!(received, Ok(_) | Err(LinkError::Buffer { .. })) {
+            if attachment.is_lost(&self.memory) {
+                // What was read is of a newer program's session. The next poll tells.
+                return Ok(None);
+            }
             attachment.bye(&self.memory, CloseReason::GuestFault);
             self.counters = *link.counters();
             self.state = State::Region { next_look: now + REJOIN };

@@ -1,7 +1,7 @@
 //! One channel seen by the host: its session, its link, and what becomes of messages in flight when one ends.
 
 use super::{Counters, Kind, Link, LinkError, Received, SendError};
-use crate::layout::{ChannelPlace, Geometry, VersionRange, control_word as word};
+use crate::layout::{ChannelPlace, Geometry, VersionRange, control_word as word, entry_word};
 use crate::memory::Memory;
 use crate::ring::{Consumer, Fault, HEADER, Producer, View, handed_over, walk};
 use crate::session::{
@@ -146,8 +146,10 @@ impl<M: Memory + Clone> HostEnd<M> {
             events: [None; 4],
             counters: Counters::default(),
         };
-        if end.channel.phase() == Phase::Attached {
-            end.take_over_rings();
+        match end.channel.phase() {
+            Phase::Attached => end.take_over_rings(),
+            Phase::Offered | Phase::Closed(CloseReason::Superseded) => end.take_over_offer(),
+            _ => end.take_over_ending(),
         }
         Some(end)
     }
@@ -162,16 +164,42 @@ impl<M: Memory + Clone> HostEnd<M> {
                 supported: VersionRange::SUPPORTED,
             });
         }
-        let place = *self.channel.place();
-        let tx = Producer::recover(self.memory.clone(), place.to_guest, binding.to_guest_salt);
-        let rx = Consumer::resume(self.memory.clone(), place.to_host, binding.salt);
-        match (tx, rx) {
-            (Ok(tx), Ok(rx)) => match [tx.position(), rx.position()].into_iter().max() {
-                // What a guest would refuse when it joins anew.
-                Some(position) if position >= MAX_POSITION => self.give_up(Fault::Start { position }),
-                _ => self.link = Some(Link::new(tx, rx)),
-            },
-            (Err(fault), _) | (_, Err(fault)) => self.give_up(fault),
+        match self.recovered_link(&binding) {
+            Ok(link) => self.link = Some(link),
+            Err(fault) => self.give_up(fault),
+        }
+    }
+
+    /// An earlier host died while it offered the channel, or before that was confirmed. If the offer was to the owner's next
+    /// program, the ring to the guest goes on with it, or with the one after that.
+    fn take_over_offer(&mut self) {
+        let start = self.memory.load(self.channel.place().entry + entry_word::TO_GUEST_START);
+        let Some(binding) = self.channel.binding() else { return };
+        let Ok(mut link) = self.recovered_link(binding) else { return };
+        let Ok(head) = link.tx().head() else { return };
+        // For anybody else it begins anew where the host stands, and the head that is found is of an earlier ring.
+        if head.wrapping_sub(start) <= link.tx().position().wrapping_sub(start) {
+            self.link = Some(link);
+        }
+    }
+
+    /// Ends what an earlier host had begun to end: what the guest had published is received first.
+    fn take_over_ending(&mut self) {
+        if let Some(reason) = self.channel.unfinished_ending(&self.memory) {
+            self.link = self.channel.binding().and_then(|binding| self.recovered_link(binding).ok());
+            self.begin_drain(After::Free(reason), true);
+        }
+    }
+
+    /// Both rings as an earlier host left them, where they make sense.
+    fn recovered_link(&self, binding: &Binding) -> Result<Link<M>, Fault> {
+        let place = self.channel.place();
+        let tx = Producer::recover(self.memory.clone(), place.to_guest, binding.to_guest_salt)?;
+        let rx = Consumer::resume(self.memory.clone(), place.to_host, binding.salt)?;
+        match tx.position().max(rx.position()) {
+            // What a guest would refuse when it joins anew.
+            position if position >= MAX_POSITION => Err(Fault::Start { position }),
+            _ => Ok(Link::new(tx, rx)),
         }
     }
 
@@ -247,7 +275,7 @@ impl<M: Memory + Clone> HostEnd<M> {
         {
             self.tell(HostEvent::Attached { resumed: self.resumed });
         }
-        let confirmed = self.channel.phase() != Phase::Offered;
+        let confirmed = self.channel.may_be_read();
         self.begin_drain(After::Offer(*request), confirmed);
     }
 
@@ -266,7 +294,7 @@ impl<M: Memory + Clone> HostEnd<M> {
         if self.channel.binding().is_none() {
             return;
         }
-        let confirmed = self.channel.phase() != Phase::Offered;
+        let confirmed = self.channel.may_be_read();
         self.channel.close(&self.memory, reason);
         self.begin_drain(After::Free(reason), confirmed);
     }

@@ -159,7 +159,6 @@ pub(super) fn is_session<M: Memory>(memory: &M, at: u64, nonce: u64) -> bool {
 pub(super) fn write_echo<M: Memory>(memory: &M, at: u64, entry: &Entry) {
     memory.store(at + word::NONCE, 0);
     memory.before_publish();
-    memory.store(at + word::STATE, entry.state.to_word());
     memory.store(at + word::SALT, entry.salt);
     memory.store(at + word::TO_GUEST_SALT, entry.to_guest_salt);
     memory.store(at + word::TO_HOST_START, entry.to_host_start);
@@ -168,6 +167,8 @@ pub(super) fn write_echo<M: Memory>(memory: &M, at: u64, entry: &Entry) {
     memory.copy_in(at + word::BOOT, entry.boot.as_bytes());
     memory.store(at + word::VERSION, u64::from(entry.version.to_bits()));
     memory.store(at + word::FEATURES, entry.features);
+    // Behind all that a channel that was free did not have: a host that dies here leaves it free.
+    memory.store(at + word::STATE, entry.state.to_word());
     memory.before_publish();
     // EDGE session-echo (pairs with read_entry, read_standing).
     memory.store_release(at + word::NONCE, entry.nonce);

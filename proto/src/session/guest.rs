@@ -408,6 +408,11 @@ impl Attachment {
         }
     }
 
+    /// Whether the channel is another's by now, or about to be. What looks like a fault is the other's doing then.
+    pub fn is_lost<M: Memory>(&self, memory: &M) -> bool {
+        !matches!(self.own_standing(memory), Standing::Mine)
+    }
+
     fn standing<M: Memory>(&self, memory: &M) -> Standing {
         let region = memory.load(superblock_word::STATE) & 0xff;
         if region != 2 || memory.load(superblock_word::GENERATION) != self.generation {

@@ -15,6 +15,9 @@ use core::time::Duration;
 /// How long an incumbent has to answer a challenge before a newcomer of another boot wins.
 const CHALLENGE: Duration = Duration::from_secs(2);
 
+/// Stands for the session of an offer that a host did not come to the end of; no guest's nonce, which are random.
+const NOBODY: u64 = 1;
+
 /// Finds requests in the join cells that are new and alive.
 ///
 /// A request that stood there before this host looked for the first time may be of a guest long gone; it counts once
@@ -284,6 +287,9 @@ impl Channel {
             channel.mend(memory, binding, now);
             return channel;
         }
+        // An earlier host died while it offered the channel to its owner's next program. Only what the two have in common
+        // is believed, which is enough for the ring to the guest to go on.
+        let interrupted = entry.nonce == 0;
         let phase = match entry.state {
             ChannelState::Offered => Phase::Offered,
             ChannelState::Attached => Phase::Attached,
@@ -294,7 +300,7 @@ impl Channel {
                 return channel;
             }
         };
-        let Some(port) = port.filter(|_| entry.nonce != 0 && !entry.uuid.is_nil()) else {
+        let Some(port) = port.filter(|_| !entry.uuid.is_nil()) else {
             write_free(memory, place.entry, None);
             return channel;
         };
@@ -309,20 +315,51 @@ impl Channel {
             identity: Identity { uuid: entry.uuid, port },
             name,
             boot: entry.boot,
-            nonce: entry.nonce,
+            nonce: if interrupted { NOBODY } else { entry.nonce },
             salt: entry.salt,
             to_guest_salt: entry.to_guest_salt,
             version: entry.version,
             features: entry.features,
         });
+        if interrupted {
+            channel.close(memory, CloseReason::Superseded);
+            memory.store_release(place.entry + entry_word::NONCE, NOBODY);
+            memory.after_publish();
+        }
         channel.watch = Watch::start(channel.heartbeat(memory), now, stale_after);
         channel
     }
 
     /// Whether the guest's own words say that this session goes on.
     fn is_confirmed<M: Memory>(&self, memory: &M, binding: &Binding) -> bool {
+        self.was_confirmed(memory, binding) && memory.load(self.session() + word::BYE) != binding.nonce
+    }
+
+    /// Whether the guest's own words say that it had this session, which may be over.
+    fn was_confirmed<M: Memory>(&self, memory: &M, binding: &Binding) -> bool {
+        // EDGE session-confirm (pairs with Attachment::confirm).
         memory.load_acquire(self.session() + word::CONFIRM) == binding.nonce ^ binding.salt
-            && memory.load(self.session() + word::BYE) != binding.nonce
+    }
+
+    /// Why an earlier host was about to free the channel of a session that its guest had confirmed.
+    pub(crate) fn unfinished_ending<M: Memory>(&self, memory: &M) -> Option<CloseReason> {
+        match (self.phase, &self.binding) {
+            // After a fault of the guest's the channel stays bound, nobody is in one that is closed as superseded, and after
+            // a second writer nothing in the region is believed.
+            (
+                Phase::Closed(CloseReason::HostFault | CloseReason::Superseded | CloseReason::SecondWriter),
+                _,
+            )
+            | (_, None) => None,
+            (Phase::Closed(reason), Some(binding)) => self.was_confirmed(memory, binding).then_some(reason),
+            _ => None,
+        }
+    }
+
+    /// Whether something that a guest's program published may be received: not of an offer that it has not confirmed, or
+    /// that a host did not come to the end of.
+    pub(crate) fn may_be_read(&self) -> bool {
+        !matches!(self.phase, Phase::Free | Phase::Offered | Phase::Closed(CloseReason::Superseded))
     }
 
     /// Writes the directory anew for a session that goes on. The positions in it are of no more use: both sides have
@@ -391,6 +428,10 @@ impl Channel {
             version,
             features: 0,
         };
+        if self.binding.is_some_and(|before| before.to_guest_salt != binding.to_guest_salt) {
+            // Nothing goes on: a host that dies in the midst of what follows leaves a free channel.
+            write_free(memory, self.place.entry, None);
+        }
         self.write_names(memory, &binding);
         write_echo(memory, self.place.entry, &binding.entry(ChannelState::Offered, starts));
         self.phase = Phase::Offered;

@@ -159,9 +159,11 @@ const CASE: &str = "IVRING_BUS_ERROR_CASE";
 
 /// Runs a case in a process of its own.
 fn run(case: &str) -> ExitStatus {
-    // Those that end by a signal are not to leave core files.
+    // Those that end by a signal are not to leave core files; one that faults without an end is to end, too.
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -c 0; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+    command
+        .args(["-c", "ulimit -c 0 && ulimit -t 20 && exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap());
     let output = command
         .args(["--exact", "memory::bus_error::tests::child", "--nocapture"])
         .env(CASE, case)
