@@ -82,28 +82,30 @@ pub fn offered(clockwork: &mut Clockwork) -> u64 {
 #[test]
 fn state() {
     lies(
-        |clockwork, what, value| match value & 0xff {
-            0 => clockwork.guest_is_detached(what, CloseReason::Evicted),
-            3 => match CloseReason::from_code((value >> 8 & 0xff) as u8) {
-                CloseReason::Superseded => unreachable!("it is tried below"),
-                reason => clockwork.guest_is_detached(what, reason),
-            },
-            _ => clockwork.nothing_happens(LONG, what),
+        |clockwork, what, value| {
+            let [state, reason, ..] = value.to_le_bytes();
+            match (state, reason) {
+                (0, 0) => clockwork.guest_is_detached(what, CloseReason::Evicted),
+                (0 | 3, reason) => clockwork.guest_is_detached(what, CloseReason::from_code(reason)),
+                _ => clockwork.nothing_happens(LONG, what),
+            }
         },
         entry_word::STATE,
     );
+    // Closed and free, for every reason that there is, and some that are not.
     let mut clockwork = Clockwork::new(3);
-    for code in 0..=255_u8 {
+    for (code, state) in (1..=12_u8).chain([0x7f, 0xff]).flat_map(|code| [(code, 0), (code, 3)]) {
         let channel = clockwork.guest.channel();
-        let state = 3 | u64::from(code) << 8;
+        let state = state | u64::from(code) << 8;
         clockwork.peer.entry(channel, entry_word::STATE).set(state);
         match CloseReason::from_code(code) {
-            CloseReason::Superseded => clockwork.guest_finds("closed", EntryError::State { channel, state }),
-            reason if !(16..=250).contains(&code) => clockwork.guest_is_detached("closed", reason),
-            _ => {}
+            // It would end the program for good.
+            CloseReason::Superseded => {
+                clockwork.guest_finds("superseded", EntryError::State { channel, state })
+            }
+            reason => clockwork.guest_is_detached("over", reason),
         }
     }
-    clockwork.heals();
     clockwork.finish();
 }
 

@@ -208,8 +208,14 @@ fn name() {
 }
 
 #[test]
+fn second_writer() {
+    // Who says that of a session that he never had is offered a channel like anybody.
+    lies(word::SECOND_WRITER, Truth { now: 0, earlier: 6, anothers: 7 }, |_| offer());
+}
+
+#[test]
 fn reserved() {
-    for at in [168, 200, 240] {
+    for at in [176, 200, 240] {
         lies(at, Truth { now: 0, earlier: 6, anothers: 7 }, |_| offer());
     }
 }

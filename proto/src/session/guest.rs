@@ -419,7 +419,15 @@ impl Attachment {
             return Standing::Lost(AttachmentEvent::Reformatted);
         }
         let (nonce, state) = read_standing(memory, self.offer.place.entry);
+        // Another session has the channel then, by another nonce. Of this one it would end the program for good.
+        let superseded = state == ChannelState::Closed(CloseReason::Superseded);
+        let no_host_says = superseded && nonce == self.offer.nonce
+            || state == ChannelState::Free(Some(CloseReason::Superseded));
         let reason = match state {
+            _ if no_host_says => {
+                let (channel, state) = (self.offer.channel, state.to_word());
+                return Standing::Lost(AttachmentEvent::Damaged(EntryError::State { channel, state }));
+            }
             ChannelState::Free(Some(reason)) => reason,
             // Nobody else writes the words of a channel that is free.
             ChannelState::Free(None) if self.pulse.read_back(memory).is_err() => CloseReason::SecondWriter,
@@ -433,17 +441,12 @@ impl Attachment {
                     CloseReason::SecondWriter
                 } else if entry.uuid != self.uuid {
                     CloseReason::Evicted
-                } else if entry.salt != self.offer.salt {
+                } else if entry.salt != self.offer.salt || superseded {
                     CloseReason::Superseded
                 } else {
                     // Whoever takes the channel over gets a salt of his own.
                     return Standing::Lost(AttachmentEvent::Damaged(self.wrong_nonce(nonce)));
                 }
-            }
-            // That is told by another nonce: of this one it would end the program for good.
-            ChannelState::Closed(CloseReason::Superseded) => {
-                let (channel, state) = (self.offer.channel, state.to_word());
-                return Standing::Lost(AttachmentEvent::Damaged(EntryError::State { channel, state }));
             }
             ChannelState::Closed(reason) => reason,
             ChannelState::Offered | ChannelState::Attached | ChannelState::Unknown(_) => {
