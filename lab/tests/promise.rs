@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 /// Where the tests are that a word before a name stands for.
-const PLACES: [(&str, &str); 4] = [
+const PLACES: [(&str, &str); 5] = [
     ("e2e", "lab/tests/end_to_end/"),
     ("exchange", "proto/tests/exchange/"),
     ("session", "proto/tests/session/"),
     ("crash", "proto/tests/ring_crash.rs"),
+    ("writers", "lab/tests/second_writers/"),
 ];
 
 fn read(path: &str) -> String {
