@@ -467,11 +467,6 @@ impl Host {
         self.rota.hot().iter().copied().chain(0..self.ends.len()).find(|index| has(*index))
     }
 
-    /// True from [`Event::SecondWriter`] until [`Event::Regained`]: nobody is served meanwhile.
-    pub fn stands_by(&self) -> bool {
-        self.pulse.stands_by()
-    }
-
     /// Takes the channel away from a guest, when it has one. What it had published is received first; the guest reads
     /// why, and asks again after a while.
     pub fn evict(&mut self, guest: &Identity) -> bool {

@@ -16,6 +16,11 @@ use super::{Host, entropy};
 use crate::Event;
 
 impl Host {
+    /// True from [`Event::SecondWriter`] until [`Event::Regained`]: nobody is served meanwhile.
+    pub fn stands_by(&self) -> bool {
+        self.pulse.stands_by()
+    }
+
     /// Beats, and says whether the region is this host's to write and to read.
     pub(super) fn is_the_writer(&mut self, now: Duration) -> bool {
         if !self.rota.hot().is_empty() {
