@@ -343,6 +343,7 @@ impl Host {
         if now >= self.next_check {
             self.next_check = now + BEAT;
             self.check_file();
+            self.check_superblock();
             self.look_for_silent_guests();
         }
         // At once, as the machine may end at any moment, but not more often than once a beat: a guest may join over and
