@@ -234,7 +234,7 @@ impl Guest {
         }
         match self.region.look() {
             AtPath::Same => {}
-            AtPath::Cut(lost) => self.lose(lost),
+            AtPath::Lost(lost) => self.lose(lost),
             AtPath::Another(region) => {
                 self.end.bye();
                 self.exchange.end();

@@ -1,7 +1,7 @@
 //! The region in a guest's hands: where it is, mapped, and whether its file is still the same.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -101,6 +101,12 @@ pub enum RegionLost {
         /// Its size now.
         is: u64,
     },
+    /// The device is not there any more, or is another one at the same place.
+    #[error("PCI device {device} is gone: it was unplugged or removed")]
+    Unplugged {
+        /// Where it was.
+        device: Address,
+    },
 }
 
 /// What the region's path leads to.
@@ -108,8 +114,8 @@ pub enum RegionLost {
 pub(crate) enum AtPath {
     /// The file that is mapped; as well while there is none, or none that can be mapped: what is mapped is as good as ever.
     Same,
-    /// The same file, which has become shorter.
-    Cut(RegionLost),
+    /// Nothing that may be touched.
+    Lost(RegionLost),
     /// Another file.
     Another(Region),
 }
@@ -119,8 +125,9 @@ pub(crate) enum AtPath {
 pub(crate) struct Region {
     pub(crate) memory: MappedFile,
     pub(crate) place: Place,
-    /// Device and inode number of the file.
-    file: Option<(u64, u64)>,
+    /// The file that is mapped, and its device and inode number: of a PCI device, that of its memory in sysfs.
+    path: PathBuf,
+    file: (u64, u64),
 }
 
 impl Region {
@@ -130,7 +137,10 @@ impl Region {
             return Self::map_file(path);
         }
         let found = discover(&options.root, options.pci)?;
-        Ok(Region { memory: found.memory, place: Place::Device(found.device.address()), file: None })
+        let path = found.device.directory().join("resource2");
+        let metadata = fs::metadata(&path).map_err(|source| MapError::File { path: path.clone(), source })?;
+        let place = Place::Device(found.device.address());
+        Ok(Region { memory: found.memory, place, path, file: (metadata.dev(), metadata.ino()) })
     }
 
     fn map_file(path: &Path) -> Result<Self, MapError> {
@@ -147,19 +157,31 @@ impl Region {
             return Err(MapError::Size { path: path.to_owned(), size });
         }
         let memory = MappedFile::map(&file, size).map_err(failed)?;
-        let file = Some((metadata.dev(), metadata.ino()));
-        Ok(Region { memory, place: Place::File(path.to_owned()), file })
+        let file = (metadata.dev(), metadata.ino());
+        Ok(Region { memory, place: Place::File(path.to_owned()), path: path.to_owned(), file })
     }
 
-    /// What its path leads to by now; a device's memory has none, and is the same.
+    /// What its path leads to by now.
     pub(crate) fn look(&self) -> AtPath {
-        let (Place::File(path), Some(mapped)) = (&self.place, self.file) else { return AtPath::Same };
-        let Ok(found) = fs::symlink_metadata(path) else { return AtPath::Same };
-        if (found.dev(), found.ino()) != mapped {
-            return Self::map_file(path).map_or(AtPath::Same, AtPath::Another);
+        let found = fs::symlink_metadata(&self.path);
+        let is_same = |found: &Metadata| (found.dev(), found.ino()) == self.file;
+        match (&self.place, found) {
+            // Kernels from 5.12 on leave the mapping of a device that has gone as it is, and its addresses may be another
+            // device's soon: nothing there may be touched.
+            (&Place::Device(device), found) => match found.is_ok_and(|found| is_same(&found)) {
+                true => AtPath::Same,
+                false => AtPath::Lost(RegionLost::Unplugged { device }),
+            },
+            (Place::File(_), Err(_)) => AtPath::Same,
+            (Place::File(path), Ok(found)) if is_same(&found) => {
+                let (was, is) = (self.memory.size(), found.len());
+                if is >= was {
+                    return AtPath::Same;
+                }
+                AtPath::Lost(RegionLost::Cut { path: path.clone(), was, is })
+            }
+            (Place::File(path), Ok(_)) => Self::map_file(path).map_or(AtPath::Same, AtPath::Another),
         }
-        let (was, is) = (self.memory.size(), found.len());
-        if is < was { AtPath::Cut(RegionLost::Cut { path: path.clone(), was, is }) } else { AtPath::Same }
     }
 
     /// How the region was lost, if an access found that it was.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ivring_proto::layout::WrongWord;
 use ivring_proto::link::{Declined, Kind, LinkError, Status, Unanswered, Undelivered};
 use ivring_proto::session::{CloseReason, Identity, Refusal, SecondWriter};
 
@@ -155,6 +156,9 @@ pub enum Event {
     /// Nobody else has written in this host's place for two beats and a half: it serves the region again, and its guests
     /// join anew.
     Regained,
+    /// A guest has written in the superblock, where it may not: this host has put it right, with what it knows. Guests that read
+    /// it meanwhile joined anew.
+    SuperblockMended(WrongWord),
     /// The region's file was taken away or resized: nothing works any more, close the host. If only a page is touched that is
     /// not there, that is told after [`guard_mappings`](crate::guard_mappings); without it the access has ended the process.
     Lost(RegionLost),

@@ -343,6 +343,7 @@ impl Host {
         if now >= self.next_check {
             self.next_check = now + BEAT;
             self.check_file();
+            self.check_superblock();
             self.look_for_silent_guests();
         }
         // At once, as the machine may end at any moment, but not more often than once a beat: a guest may join over and
@@ -465,11 +466,6 @@ impl Host {
         }
         // Those in use first: with many idle ones, that is the shorter way.
         self.rota.hot().iter().copied().chain(0..self.ends.len()).find(|index| has(*index))
-    }
-
-    /// True from [`Event::SecondWriter`] until [`Event::Regained`]: nobody is served meanwhile.
-    pub fn stands_by(&self) -> bool {
-        self.pulse.stands_by()
     }
 
     /// Takes the channel away from a guest, when it has one. What it had published is received first; the guest reads

@@ -109,6 +109,10 @@ impl Daemon {
                      every session is over, and nobody is served there until it has been left alone for 2.5 s"
                 );
             }
+            Event::SuperblockMended(wrong) => {
+                let region = region.host.path().display();
+                log!(error, self, None, Kind::SuperblockMended, "{region}: {wrong}; put right");
+            }
             Event::Regained => {
                 let region = region.host.path().display();
                 log!(

@@ -159,6 +159,11 @@ impl Desk {
                 let event = self.happened(region, None, what);
                 self.publish(&event);
             }
+            Event::SuperblockMended(wrong) => {
+                let what = Happening::SuperblockMended { reason: wrong.to_string(), detail: *wrong };
+                let event = self.happened(region, None, what);
+                self.publish(&event);
+            }
             Event::Regained => {
                 let event = self.happened(region, None, Happening::Regained);
                 self.publish(&event);

@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     Refused,
     Fault,
     SecondWriter,
+    SuperblockMended,
     Answer,
 }
 

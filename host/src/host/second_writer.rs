@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use ivring_proto::layout::{
-    RegionState, Superblock, VersionRange, read_superblock, write_state, write_superblock,
+    RegionState, Superblock, VersionRange, mend_superblock, read_superblock, write_state, write_superblock,
 };
 use ivring_proto::link::{FrontDesk, HostEnd};
 use ivring_proto::session::Rival;
@@ -16,6 +16,11 @@ use super::{Host, entropy};
 use crate::Event;
 
 impl Host {
+    /// True from [`Event::SecondWriter`] until [`Event::Regained`]: nobody is served meanwhile.
+    pub fn stands_by(&self) -> bool {
+        self.pulse.stands_by()
+    }
+
     /// Beats, and says whether the region is this host's to write and to read.
     pub(super) fn is_the_writer(&mut self, now: Duration) -> bool {
         if !self.rota.hot().is_empty() {
@@ -47,11 +52,7 @@ impl Host {
     fn begin_anew(&mut self, now: Duration) {
         let memory = &self.region.memory;
         let geometry = self.region.superblock.geometry;
-        let ours = Superblock {
-            state: RegionState::Ready,
-            versions: VersionRange::SUPPORTED,
-            ..self.region.superblock
-        };
+        let ours = self.own_superblock();
         if read_superblock(memory) != Ok(ours) {
             write_superblock(memory, &ours);
         }
@@ -63,5 +64,17 @@ impl Host {
         let own = self.incarnation();
         self.exchanges.iter_mut().for_each(|exchange| exchange.renumber(own));
         self.table_is_old = true;
+    }
+
+    /// Looks whether the superblock is as this host wrote it, and puts it right where a guest has written: nobody could join
+    /// any more.
+    pub(super) fn check_superblock(&mut self) {
+        if let Some(wrong) = mend_superblock(&self.region.memory, &self.own_superblock()) {
+            self.queue.push_back(Event::SuperblockMended(wrong));
+        }
+    }
+
+    fn own_superblock(&self) -> Superblock {
+        Superblock { state: RegionState::Ready, versions: VersionRange::SUPPORTED, ..self.region.superblock }
     }
 }

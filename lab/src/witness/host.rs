@@ -114,6 +114,7 @@ fn news(event: Event) -> Result<(Identity, News), Event> {
         Event::Fault { guest, error } => (guest, other("fault", error.to_string())),
         Event::SecondWriter(_)
         | Event::Regained
+        | Event::SuperblockMended(_)
         | Event::Lost(_)
         | Event::Missed { .. }
         | Event::Disconnected { .. } => {

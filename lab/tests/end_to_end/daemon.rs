@@ -74,11 +74,6 @@ impl<'a> Daemon<'a> {
         self.wait_until_it_answers();
     }
 
-    /// Stops it, so that it sees nothing, or lets it go on.
-    pub fn signal(&mut self, signal: Signal) {
-        self.process.signal(signal).expect("it runs");
-    }
-
     /// Asks it to end; its status.
     pub fn end(&mut self) -> Option<i32> {
         self.process.signal(Signal::SIGTERM).expect("it runs");

@@ -1,9 +1,8 @@
 //! Two machines go on from one snapshot, on one region: the same UUID, the same boot, the same session.
 
-use std::fs;
+use std::{fs, slice};
 
 use ivring_lab::{Guest, disks_or_skip};
-use nix::sys::signal::Signal;
 
 use crate::agent;
 use crate::daemon::Daemon;
@@ -44,20 +43,20 @@ fn of_two_machines_that_go_on_from_one_file_one_keeps_the_channel() {
     let region = lab.region("8M".parse().expect("a power of two")).expect("a name is found");
     let mut daemon = Daemon::start(&lab, &["--region", &region.path()]);
     let plan = master(&lab, "db1", &region);
-    let mut machine = lab.boot(std::slice::from_ref(&plan)).expect("it boots").remove(0);
+    let mut machine = lab.boot(slice::from_ref(&plan)).expect("it boots").remove(0);
     start_agent(&mut machine);
     agent::wait_until_attached(&mut machine);
     let file = lab.folder().join("db1.state");
     // Nothing moves until both go on: so the region that comes with the file is the one that is there, and the two machines
     // differ in nothing.
-    daemon.signal(Signal::SIGSTOP);
+    daemon.kill();
     machine.write_to(&file).expect("a master can be saved");
     let mut copy = plan;
     copy.name.push_str("-copy");
     copy.hardware.extend(["-incoming", "defer"].map(str::to_owned));
     let copy = lab.start(&copy).expect("it starts");
     let mut copy = copy.restore(&file).expect("it goes on");
-    daemon.signal(Signal::SIGCONT);
+    daemon.start_again();
     machine.resume().expect("it is paused");
 
     daemon.wait_for_line(&["db1", "detached: somebody else writes with the same identity"]);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::layout::WrongWord;
 use crate::link::{Kind, LinkError, Status};
 use crate::session::{Refusal, SecondWriter};
 
@@ -68,6 +69,13 @@ pub enum Happening {
     },
     /// Nobody else writes there any more: guests join anew.
     Regained,
+    /// A guest has written in the region's superblock: the server has put it right.
+    SuperblockMended {
+        /// What was found first.
+        reason: String,
+        /// The same as data.
+        detail: WrongWord,
+    },
     /// The region's file was taken away or resized: it is not served any more.
     RegionLost {
         /// How.

@@ -1,7 +1,7 @@
 //! What becomes of an access to a mapped file whose page is not there: a flag instead of the end of the process.
 //!
-//! A file that is truncated while it is mapped, a hole in a full file system, a PCI device that is unplugged: the next access
-//! to such a page is SIGBUS. [`guard_mappings`] installs a handler that maps anonymous memory in the place of the file and
+//! A file that is truncated while it is mapped, a hole in a full file system, before Linux 5.12 also a PCI device that is
+//! unplugged: the next access to such a page is SIGBUS. [`guard_mappings`] installs a handler that maps anonymous memory in the place of the file and
 //! lets the access go on; it reads zeros, which every reader copes with, for the peer could have written them. The owner of
 //! the mapping asks [`MappedFile::broken_at`](super::MappedFile::broken_at) and stops using it.
 //!
