@@ -1,13 +1,9 @@
 //! The host's part of a session: admit, echo, see the confirmation, watch, close, free.
 
 use super::entry::{read_entry, write_channel_state, write_echo, write_free};
-use super::{
-    ChannelState, CloseReason, Entry, Identity, JoinRequest, Liveness, Port, Refusal, Text, Uuid, Watch,
-    read_request,
-};
+use super::{ChannelState, CloseReason, Entry, Identity, JoinRequest, Liveness, Port, Text, Uuid, Watch};
 use crate::layout::{
-    ChannelPlace, Geometry, NAME_LEN, PORT_LEN, Version, VersionRange, cell_word, control_word as word,
-    entry_word,
+    ChannelPlace, NAME_LEN, PORT_LEN, Version, VersionRange, control_word as word, entry_word,
 };
 use crate::memory::Memory;
 use core::time::Duration;
@@ -17,58 +13,6 @@ const CHALLENGE: Duration = Duration::from_secs(2);
 
 /// Stands for the session of an offer that a host did not come to the end of; no guest's nonce, which are random.
 const NOBODY: u64 = 1;
-
-/// Finds requests in the join cells that are new and alive.
-///
-/// A request that stood there before this host looked for the first time may be of a guest long gone; it counts once
-/// its attempt changes, which a waiting guest sees to several times a second.
-#[derive(Debug, Clone)]
-pub struct ScannedCells {
-    known: [u64; COUNT],
-}
-
-const COUNT: usize = 16;
-const _: () = assert!(COUNT as u64 == cell_word::COUNT);
-
-impl ScannedCells {
-    /// Takes note of what stands in the cells already.
-    pub fn start<M: Memory>(memory: &M, geometry: &Geometry) -> Self {
-        let mut known = [0; COUNT];
-        for (known, index) in known.iter_mut().zip(0..) {
-            *known = geometry.cell(index).map_or(0, |cell| memory.load(cell + cell_word::ATTEMPT));
-        }
-        ScannedCells { known }
-    }
-
-    /// Takes the request in a cell for new at the next look: nothing could be decided about it yet.
-    pub fn look_again(&mut self, cell: u64) {
-        // No request has the attempt 0.
-        if let Some(known) = usize::try_from(cell).ok().and_then(|cell| self.known.get_mut(cell)) {
-            *known = 0;
-        }
-    }
-
-    /// The next new request at or after cell `from`, with its cell's number. A full scan is at most 16 cells.
-    pub fn next<M: Memory>(
-        &mut self,
-        memory: &M,
-        geometry: &Geometry,
-        from: u64,
-    ) -> Option<(u64, JoinRequest)> {
-        let start = usize::try_from(from).unwrap_or(COUNT);
-        for (known, index) in self.known.iter_mut().zip(0..).skip(start) {
-            let Some(cell) = geometry.cell(index) else { continue };
-            if memory.load(cell + cell_word::ATTEMPT) == *known {
-                continue;
-            }
-            if let Some(request) = read_request(memory, cell) {
-                *known = request.attempt;
-                return Some((index, request));
-            }
-        }
-        None
-    }
-}
 
 /// Who a channel belongs to, and the session if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,69 +74,6 @@ pub enum Phase {
     Attached,
     /// The session is over, the channel still bound.
     Closed(CloseReason),
-}
-
-/// What the host decides about a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// The session exists already, on this channel.
-    Same(usize),
-    /// Give it this free channel.
-    Fresh(usize),
-    /// The identity's own channel, whose session is over or is replaced: offer it anew.
-    Again(usize),
-    /// The identity's own channel, whose session is of another boot and may be alive: ask it first.
-    Challenge(usize),
-    /// A decision about this channel is pending.
-    Pending,
-    /// Say no.
-    Refuse(Refusal),
-}
-
-impl Admission {
-    /// Decides about `request`. Changes nothing.
-    ///
-    /// `owner` is the only VM that may join, if there is one. `channels` are all channels in order.
-    pub fn decide<'a>(
-        request: &JoinRequest,
-        owner: Option<Uuid>,
-        features: u64,
-        channels: impl Iterator<Item = &'a Channel>,
-    ) -> Self {
-        if owner.is_some_and(|owner| owner != request.identity.uuid) {
-            return Admission::Refuse(Refusal::NotOwner);
-        }
-        if VersionRange::SUPPORTED.common(request.versions).is_none() {
-            return Admission::Refuse(Refusal::Version { host: VersionRange::SUPPORTED });
-        }
-        if request.features_required & !features != 0 {
-            return Admission::Refuse(Refusal::Features { bits: request.features_required & !features });
-        }
-        let mut free = None;
-        let mut count = 0;
-        for (index, channel) in channels.enumerate() {
-            count += 1;
-            match &channel.binding {
-                Some(binding) if binding.identity == request.identity => {
-                    return if channel.challenge.is_some() {
-                        Admission::Pending
-                    } else if binding.nonce == request.nonce && !matches!(channel.phase, Phase::Closed(_)) {
-                        Admission::Same(index)
-                    } else if channel.phase == Phase::Attached && binding.boot != request.boot {
-                        Admission::Challenge(index)
-                    } else {
-                        Admission::Again(index)
-                    };
-                }
-                Some(_) => {}
-                None => free = free.or(Some(index)),
-            }
-        }
-        match free {
-            Some(index) => Admission::Fresh(index),
-            None => Admission::Refuse(Refusal::Full { channels: count }),
-        }
-    }
 }
 
 /// What happened on a channel.
@@ -398,6 +279,11 @@ impl Channel {
     /// Whether the guest's heartbeat moves.
     pub fn liveness(&self) -> Liveness {
         self.liveness
+    }
+
+    /// Whether the incumbent has been asked whether it lives, and has not answered yet.
+    pub(super) fn is_challenged(&self) -> bool {
+        self.challenge.is_some()
     }
 
     /// Time since the guest's heartbeat last changed.
