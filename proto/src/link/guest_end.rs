@@ -7,8 +7,8 @@ use crate::layout::{
 use crate::memory::Memory;
 use crate::ring::{Consumer, Producer, View, handed_over};
 use crate::session::{
-    Answer, Attachment, AttachmentEvent, CloseReason, Entropy, EntryError, Identity, JoinProgress,
-    JoinRequest, Joiner, Liveness, Offer, Text, Uuid,
+    Answer, Attachment, AttachmentEvent, ChannelState, CloseReason, Entropy, EntryError, Identity,
+    JoinProgress, JoinRequest, Joiner, Liveness, Offer, Text, Uuid, read_entry,
 };
 use core::time::Duration;
 
@@ -18,6 +18,8 @@ const REGION_LOOK: Duration = Duration::from_millis(20);
 const REJOIN: Duration = Duration::from_secs(1);
 /// An evicted guest lets those who wait go first.
 const REJOIN_EVICTED: Duration = Duration::from_secs(5);
+/// Whoever was offered a channel has confirmed within this, or is not there.
+const NOBODY_CAME: Duration = Duration::from_secs(3);
 /// With no answer for this long, the host is said to be missing.
 const NO_ANSWER: Duration = Duration::from_millis(500);
 
@@ -93,9 +95,23 @@ pub enum GuestEvent {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one value a guest, and a box would need an allocator")]
 enum State<M> {
-    Region { next_look: Duration },
-    Joining { superblock: Superblock, joiner: Joiner, since: Duration },
-    Attached { attachment: Attachment, link: Link<M> },
+    Region {
+        next_look: Duration,
+    },
+    Joining {
+        superblock: Superblock,
+        joiner: Joiner,
+        since: Duration,
+    },
+    Attached {
+        attachment: Attachment,
+        link: Link<M>,
+    },
+    /// Another program of this identity was offered the channel, whose entry is here.
+    Displaced {
+        entry: u64,
+        since: Duration,
+    },
     Ended,
 }
 
@@ -228,11 +244,42 @@ impl<M: Memory + Clone> GuestEnd<M> {
                     AttachmentEvent::HostStale => GuestEvent::HostStale,
                     AttachmentEvent::HostBack => GuestEvent::HostBack,
                     AttachmentEvent::Reformatted => self.detached(CloseReason::Reformat, now),
+                    AttachmentEvent::Closed(CloseReason::Superseded) => {
+                        let entry = attachment.offer().place.entry;
+                        self.counters = self.counters();
+                        self.second_writer = false;
+                        self.state = State::Displaced { entry, since: now };
+                        return self.look_at_successor(entry, now, now);
+                    }
                     AttachmentEvent::Closed(reason) => self.detached(reason, now),
                     AttachmentEvent::Damaged(error) => self.broken(error.into(), now),
                 })
             }
+            State::Displaced { entry, since } => {
+                let (entry, since) = (*entry, *since);
+                self.look_at_successor(entry, since, now)
+            }
             State::Ended => None,
+        }
+    }
+
+    /// A program that is superseded by another ends for good, and only then: anybody who can write a join cell can ask for its
+    /// channel, without being there to use it.
+    fn look_at_successor(&mut self, entry: u64, since: Duration, now: Duration) -> Option<GuestEvent> {
+        match read_entry(&self.memory, entry).state {
+            ChannelState::Attached => {
+                self.state = State::Ended;
+                Some(GuestEvent::Superseded)
+            }
+            ChannelState::Offered | ChannelState::Closed(CloseReason::Superseded)
+                if now.saturating_sub(since) < NOBODY_CAME =>
+            {
+                None
+            }
+            _ => {
+                self.state = State::Region { next_look: now };
+                Some(GuestEvent::Detached(CloseReason::Superseded))
+            }
         }
     }
 
@@ -287,10 +334,6 @@ impl<M: Memory + Clone> GuestEnd<M> {
     fn detached(&mut self, reason: CloseReason, now: Duration) -> GuestEvent {
         self.counters = self.counters();
         self.second_writer = reason == CloseReason::SecondWriter;
-        if reason == CloseReason::Superseded {
-            self.state = State::Ended;
-            return GuestEvent::Superseded;
-        }
         let pause = match reason {
             CloseReason::Evicted => REJOIN_EVICTED,
             CloseReason::Reformat => REGION_LOOK,
@@ -368,7 +411,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
                 attachment.bye(&self.memory, CloseReason::Bye);
             }
             State::Joining { superblock, joiner, .. } => joiner.withdraw(&self.memory, &superblock.geometry),
-            State::Region { .. } | State::Ended => {}
+            State::Region { .. } | State::Displaced { .. } | State::Ended => {}
         }
         self.state = State::Ended;
     }

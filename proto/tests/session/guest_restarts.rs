@@ -182,3 +182,24 @@ fn what_the_guest_was_done_with_is_not_told_as_undelivered() {
     });
     assert_eq!(undelivered, Some(2));
 }
+
+#[test]
+fn a_channel_that_was_given_to_somebody_who_never_comes_is_taken_back() {
+    let mut world = World::new(2);
+    world.start_host();
+    let mut guest = world.guest(1, 11);
+    world.settle(&mut [&mut guest]);
+    let channel = guest.channel();
+    // Asks as the guest's next program would, and is gone.
+    let mut nobody = world.guest(1, 11);
+    nobody.end.poll(world.now, &mut || 77);
+    nobody.end.poll(world.now, &mut || 78);
+    world.run(Duration::from_secs(2), &mut [&mut guest]);
+    assert!(!guest.end.is_attached() && !guest.end.has_ended(), "{:?}", guest.events);
+    world.run(Duration::from_secs(3), &mut [&mut guest]);
+    assert!(guest.events.contains(&GuestEvent::Detached(CloseReason::Superseded)), "{:?}", guest.events);
+    assert_eq!(guest.channel(), channel);
+    guest.send("still here");
+    world.settle(&mut [&mut guest]);
+    assert_eq!(world.host().received.last().map(|(_, text, _)| text.as_str()), Some("still here"));
+}
