@@ -35,6 +35,8 @@ pub use report::Report;
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
 /// How long a part may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long an agent is waited for before it is looked after.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is said how far it has come.
 const TICK: Duration = Duration::from_secs(10);
 /// How often the daemon is looked after.
@@ -114,8 +116,8 @@ fn under(lab: &Lab, attack: &Attack, programs: &Artifacts, scribbler: &Path) -> 
     eprintln!("the scribblers have stopped");
     let apart = apart.finish(deadline)?;
     let beside = beside.begin_again(deadline)?;
-    for attacker in &attackers {
-        answers(&mut daemon, attacker.uuid(), deadline)?;
+    for attacker in &mut attackers {
+        answers(lab, &mut daemon, attacker, deadline)?;
     }
     daemon.check()?;
     let log = fs::read_to_string(daemon.log()).map_err(Error::io("cannot read the daemon's log"))?;
@@ -164,14 +166,13 @@ fn talk(
 }
 
 /// Waits until the agent of an attacker answers a request again.
-fn answers(daemon: &mut Daemon, uuid: &str, deadline: Instant) -> Result<(), Error> {
+fn answers(lab: &Lab, daemon: &mut Daemon, attacker: &mut Attacker, deadline: Instant) -> Result<(), Error> {
     loop {
-        let asked = daemon
-            .wait_for(uuid, deadline.saturating_duration_since(Instant::now()))
-            .and_then(|_| daemon.ask(uuid, "ivring.info"));
-        match asked {
+        attacker.look_after(lab)?;
+        let uuid = attacker.uuid();
+        match daemon.wait_for(uuid, PATIENCE).and_then(|_| daemon.ask(uuid, "ivring.info")) {
             Err(error) if Instant::now() >= deadline => return Err(error),
-            Err(_) => thread::sleep(POLL),
+            Err(_) => daemon.check()?,
             Ok(_) => return Ok(()),
         }
     }

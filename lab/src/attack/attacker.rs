@@ -1,5 +1,6 @@
 //! A scribbler, and an honest agent on the same region.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -13,6 +14,12 @@ const GRACE: Duration = Duration::from_secs(60);
 /// How long a command in the guest may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
+fn run(lab: &Lab, name: &str, command: &[OsString]) -> Result<Process, Error> {
+    let mut program = Command::new(&command[0]);
+    program.args(&command[1..]);
+    lab.spawn(name, program)
+}
+
 /// Where an attack comes from.
 pub(super) struct Attacker {
     name: String,
@@ -24,9 +31,9 @@ pub(super) struct Attacker {
 
 enum Place {
     /// A virtual machine, its agent in it.
-    Machine(Box<Guest>),
+    Machine(Guest),
     /// Processes of the host: the agent, and the scribbler while there is one.
-    Processes { _agent: Process, scribbler: Option<Process> },
+    Processes { agent: Process, command: Vec<OsString>, scribbler: Option<Process> },
 }
 
 impl Attacker {
@@ -39,14 +46,17 @@ impl Attacker {
         as_process: bool,
     ) -> Result<Self, Error> {
         let place = if as_process {
-            let mut agent = Command::new(&programs.agent);
-            agent.args(["run", "--region", &region.path(), "--id", &plan.uuid, "--name", &plan.name]);
-            agent.arg("--socket").arg(lab.folder().join(format!("{}.sock", plan.name)));
-            Place::Processes { _agent: lab.spawn(&plan.name, agent)?, scribbler: None }
+            let socket = lab.folder().join(format!("{}.sock", plan.name));
+            let command: Vec<OsString> = [programs.agent.clone().into_os_string(), "run".into()]
+                .into_iter()
+                .chain(["--region".into(), region.path().into(), "--id".into(), plan.uuid.clone().into()])
+                .chain(["--name".into(), plan.name.clone().into(), "--socket".into(), socket.into()])
+                .collect();
+            Place::Processes { agent: run(lab, &plan.name, &command)?, command, scribbler: None }
         } else {
             let plan = Plan { shmem: Some(region.clone()), agent: Some("run".to_owned()), ..plan.clone() };
             let mut guests = lab.boot(&[plan])?;
-            Place::Machine(Box::new(guests.remove(0)))
+            Place::Machine(guests.remove(0))
         };
         let (name, uuid, region) = (plan.name.clone(), plan.uuid.clone(), region.path());
         Ok(Self { name, uuid, region, place, span: Duration::ZERO })
@@ -54,6 +64,17 @@ impl Attacker {
 
     pub(super) fn uuid(&self) -> &str {
         &self.uuid
+    }
+
+    /// Starts the agent again if it has ended: a forged request can look like its next program's. In a machine the lab's
+    /// init script does that.
+    pub(super) fn look_after(&mut self, lab: &Lab) -> Result<(), Error> {
+        if let Place::Processes { agent, command, .. } = &mut self.place
+            && agent.status()?.is_some()
+        {
+            *agent = run(lab, &self.name, command)?;
+        }
+        Ok(())
     }
 
     /// Begins to scribble.

@@ -55,6 +55,8 @@ pub struct Talk {
     pub answered: u64,
     /// Sessions that ended.
     pub sessions_lost: u64,
+    /// How often the guest's program ended, as superseded by another that was made up, and was started again.
+    pub started_again: u64,
 }
 
 impl Way {
@@ -180,6 +182,12 @@ impl Conversation {
                 }
                 ivring_guest::Event::Detached(_) | ivring_guest::Event::Fault(_) => {
                     self.talk.sessions_lost += 1;
+                }
+                ivring_guest::Event::Superseded => {
+                    self.talk.sessions_lost += 1;
+                    self.talk.started_again += 1;
+                    let options = self.guest.options().clone();
+                    self.guest = Guest::open(options).map_err(|error| Error::Failed(error.to_string()))?;
                 }
                 _ => {}
             }

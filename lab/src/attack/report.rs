@@ -75,12 +75,13 @@ struct Told<'a>(&'a Talk);
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Talk { to_host, to_guest, asked, answered, sessions_lost } = self.0;
+        let Talk { to_host, to_guest, asked, answered, sessions_lost, started_again } = self.0;
         let way =
             |way: &Way| format!("{} sent, {} received, {} damaged", way.sent, way.received, way.damaged);
         write!(
             f,
-            "{} to the host; {} to the guest; {answered} of {asked} requests answered; {sessions_lost} sessions lost",
+            "{} to the host; {} to the guest; {answered} of {asked} requests answered; {sessions_lost} sessions lost, \
+             the program started again {started_again} times",
             way(to_host),
             way(to_guest)
         )
