@@ -2,8 +2,10 @@
 //!
 //! [`Memory`] is the whole interface between the protocol and a region. The raw implementation is a few instructions;
 //! the others exist to test the very same source of ring and session: a loom model, a simulation that kills a process
-//! before any single store, and a slow mapping.
+//! before any single store, one of stores that leave a processor in any order, and a slow mapping.
 
+#[cfg(feature = "std")]
+mod combining;
 mod copy;
 #[cfg(feature = "std")]
 mod crash;
@@ -13,14 +15,22 @@ mod forward;
 mod heap;
 #[cfg(feature = "std")]
 mod mapped;
+#[cfg(feature = "std")]
+mod mixed;
 #[cfg(all(loom, feature = "std"))]
 mod model;
+#[cfg(feature = "std")]
+mod probe;
 mod raw;
 #[cfg(feature = "std")]
 mod slow;
+#[cfg(all(target_arch = "x86_64", feature = "std", not(miri)))]
+mod streamed;
 #[cfg(feature = "std")]
 mod words;
 
+#[cfg(feature = "std")]
+pub use combining::CombiningMemory;
 pub use copy::CopyRoutine;
 #[cfg(feature = "std")]
 pub use crash::{CrashMemory, Killed};
@@ -29,11 +39,17 @@ pub use fences::{Fences, MemoryType, Uncached, WriteBack, WriteCombining};
 pub use heap::HeapMemory;
 #[cfg(feature = "std")]
 pub use mapped::MappedFile;
+#[cfg(feature = "std")]
+pub use mixed::MixedMapping;
 #[cfg(all(loom, feature = "std"))]
 pub use model::ModelMemory;
+#[cfg(feature = "std")]
+pub use probe::Probe;
 pub use raw::RawMemory;
 #[cfg(feature = "std")]
 pub use slow::SlowMemory;
+#[cfg(all(target_arch = "x86_64", feature = "std", not(miri)))]
+pub use streamed::{FencePoint, StreamedMemory};
 
 /// A region of shared memory, or a stand-in for one.
 ///

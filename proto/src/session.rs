@@ -12,11 +12,13 @@
 //! | `answer` | refusals, code and text |
 //! | `entry` | the echo, as it lies in the directory |
 //! | `pulse` | heartbeat with read-back; liveness by the reader's own clock |
+//! | `caching` | how a guest has mapped the region, for the operator |
 //! | `close` | why sessions end |
 //! | `guest` | the guest's part: [`Joiner`], [`Attachment`] |
 //! | `host` | the host's part: [`Channel`] |
 
 mod answer;
+mod caching;
 mod cell;
 mod close;
 mod entry;
@@ -30,6 +32,7 @@ mod pulse;
 mod text;
 
 pub use answer::{Answer, Refusal, clear_answer, read_answer, write_answer};
+pub use caching::Caching;
 pub use cell::{JoinRequest, clear_request, is_still_there, read_request, write_request};
 pub use close::CloseReason;
 pub use entry::{ChannelState, Entry, read_entry};

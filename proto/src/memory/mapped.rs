@@ -41,6 +41,11 @@ impl MappedFile {
         Self::of(mapping.into(), length)
     }
 
+    /// The memory, and what keeps it mapped.
+    pub(super) fn into_parts(self) -> (RawMemory, Arc<MmapRaw>) {
+        (self.raw, self.mapping)
+    }
+
     fn of(mapping: MmapRaw, length: usize) -> io::Result<Self> {
         let base = NonNull::new(mapping.as_mut_ptr()).ok_or(io::ErrorKind::InvalidData)?;
         // SAFETY: the mapping has `length` readable and writable bytes and lives as long as the `Arc` beside the result. Only
@@ -58,7 +63,8 @@ impl<F: Fences> MappedFile<F> {
     }
 }
 
-fn checked_length(file: &File, length: u64) -> io::Result<usize> {
+/// `length`, when `file` holds that much.
+pub(super) fn checked_length(file: &File, length: u64) -> io::Result<usize> {
     let held = file.metadata()?.len();
     if length == 0 || !length.is_multiple_of(8) || length > held {
         return Err(io::Error::new(
