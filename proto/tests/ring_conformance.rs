@@ -350,7 +350,8 @@ fn in_a_file() {
 fn in_a_mapping_of_each_memory_type() {
     for memory_type in [MemoryType::WriteBack, MemoryType::Uncached, MemoryType::WriteCombining] {
         conforms(|capacity| {
-            let mapping = MixedMapping::whole(&region_file(capacity), size(capacity) as u64, memory_type).unwrap();
+            let mapping =
+                MixedMapping::whole(&region_file(capacity), size(capacity) as u64, memory_type).unwrap();
             assert_eq!(mapping.memory_type(), memory_type);
             mapping
         });

@@ -128,7 +128,9 @@ fn is_missed(points: &'static [FencePoint], messages: u32) -> bool {
 #[test]
 fn without_any_fence_between_stores_something_is_wrong_before_long() {
     if !is_missed(&[FencePoint::BeforePublish, FencePoint::AfterPublish], UNFENCED_MESSAGES) {
-        println!("this processor, or what emulates it, lets no store overtake another: the test above shows nothing here");
+        println!(
+            "this processor, or what emulates it, lets no store overtake another: the test above shows nothing here"
+        );
     }
 }
 

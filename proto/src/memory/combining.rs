@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    fmt,
     rc::Rc,
 };
 
@@ -18,12 +19,19 @@ pub struct CombiningMemory {
     buffers: Rc<Buffers>,
 }
 
-#[derive(Debug)]
 struct Buffers {
     /// Stores that have not left: which word, and what.
     waiting: RefCell<Vec<(usize, u64)>>,
     /// Where the numbers stand by which stores leave; `None` when only fences let them.
     chance: Cell<Option<u64>>,
+    /// Looks on whenever a store has left.
+    onlooker: RefCell<Option<Box<dyn FnMut()>>>,
+}
+
+impl fmt::Debug for Buffers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffers").field("waiting", &self.waiting).finish_non_exhaustive()
+    }
 }
 
 impl CombiningMemory {
@@ -44,11 +52,24 @@ impl CombiningMemory {
         Self { words: Rc::clone(&self.words), buffers: Buffers::empty(seed) }
     }
 
-    /// Lets every store out.
+    /// Calls `onlooker` whenever a store of this processor has left: what it then sees is all that another processor could.
+    pub fn show_every_store(&self, onlooker: impl FnMut() + 'static) {
+        self.buffers.onlooker.replace(Some(Box::new(onlooker)));
+    }
+
+    /// Lets every store out, the last one first: no fence says in which order they leave.
     fn drain(&self) {
-        let mut words = self.words.borrow_mut();
-        for (index, value) in self.buffers.waiting.borrow_mut().drain(..) {
-            words[index] = value;
+        loop {
+            let last = self.buffers.waiting.borrow_mut().pop();
+            let Some(store) = last else { break };
+            self.let_out(store);
+        }
+    }
+
+    fn let_out(&self, (index, value): (usize, u64)) {
+        self.words.borrow_mut()[index] = value;
+        if let Some(onlooker) = &mut *self.buffers.onlooker.borrow_mut() {
+            onlooker();
         }
     }
 
@@ -61,12 +82,11 @@ impl CombiningMemory {
         next ^= next >> 7;
         next ^= next << 17;
         self.buffers.chance.set(Some(next));
-        let mut waiting = self.buffers.waiting.borrow_mut();
+        let waiting = self.buffers.waiting.borrow().len();
         let index = usize::try_from(next >> 40).expect("24 bits");
-        if index < waiting.len() << 22 {
-            let which = index % waiting.len();
-            let (word, value) = waiting.swap_remove(which);
-            self.words.borrow_mut()[word] = value;
+        if index < waiting << 22 {
+            let store = self.buffers.waiting.borrow_mut().remove(index % waiting);
+            self.let_out(store);
         }
     }
 
@@ -82,7 +102,7 @@ impl CombiningMemory {
 
 impl Buffers {
     fn empty(chance: Option<u64>) -> Rc<Self> {
-        Rc::new(Self { waiting: RefCell::default(), chance: Cell::new(chance) })
+        Rc::new(Self { waiting: RefCell::default(), chance: Cell::new(chance), onlooker: RefCell::default() })
     }
 }
 
@@ -94,7 +114,8 @@ impl Memory for CombiningMemory {
     fn load(&self, at: u64) -> u64 {
         self.leak();
         let index = self.index(at);
-        let own = self.buffers.waiting.borrow().iter().find(|(word, _)| *word == index).map(|(_, value)| *value);
+        let own =
+            self.buffers.waiting.borrow().iter().find(|(word, _)| *word == index).map(|(_, value)| *value);
         own.unwrap_or_else(|| self.words.borrow()[index])
     }
 
@@ -172,5 +193,18 @@ mod tests {
             orders[usize::from(reader.load(0) == 0)] += 1;
         }
         assert!(orders.iter().all(|times| *times > 20), "{orders:?}");
+    }
+
+    #[test]
+    fn an_onlooker_sees_each_store_by_itself() {
+        let reader = CombiningMemory::new(64);
+        let writer = reader.processor(None);
+        let seen = Rc::new(RefCell::new(vec![]));
+        let look = (reader, Rc::clone(&seen));
+        writer.show_every_store(move || look.1.borrow_mut().push([look.0.load(0), look.0.load(8)]));
+        writer.store(0, 1);
+        writer.store(8, 2);
+        writer.full();
+        assert_eq!(*seen.borrow(), [[0, 2], [1, 2]], "the last one leaves first");
     }
 }

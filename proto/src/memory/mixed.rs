@@ -19,7 +19,8 @@ use super::{Fences, MappedFile, Memory, MemoryType, RawMemory, WriteCombining, m
 pub struct MixedMapping {
     raw: RawMemory,
     memory_type: MemoryType,
-    mapping: Arc<MmapRaw>,
+    /// Keeps it mapped.
+    _mapping: Arc<MmapRaw>,
 }
 
 impl MixedMapping {
@@ -57,7 +58,7 @@ impl MixedMapping {
         // SAFETY: the mapping has `length` readable and writable bytes and lives as long as the `Arc` beside the result. Only
         // this value reaches it.
         let raw = unsafe { RawMemory::new(base, length) };
-        Ok(Self { raw, memory_type, mapping })
+        Ok(Self { raw, memory_type, _mapping: mapping })
     }
 
     /// The type that accesses allow for. Of a [split](Self::split) mapping that of the bytes behind the boundary.
@@ -91,7 +92,7 @@ impl From<MappedFile> for MixedMapping {
     /// The same mapping as one of which every page is write-back.
     fn from(mapped: MappedFile) -> Self {
         let (raw, mapping) = mapped.into_parts();
-        Self { raw, memory_type: MemoryType::WriteBack, mapping }
+        Self { raw, memory_type: MemoryType::WriteBack, _mapping: mapping }
     }
 }
 
