@@ -7,9 +7,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ivring_proto::layout::Geometry;
-use ivring_proto::memory::MappedFile;
+use ivring_proto::memory::{MemoryType, MixedMapping, Probe};
 
+use crate::bar::BarError;
+use crate::device_memory::DeviceMemory;
 use crate::discover::{DiscoverError, discover};
+use crate::memory_type::{MappedAs, MemoryChoice, Reason};
 use crate::options::Options;
 use crate::pci::Address;
 
@@ -76,23 +79,47 @@ impl fmt::Display for Place {
 /// The mapped region.
 #[derive(Debug)]
 pub(crate) struct Region {
-    pub(crate) memory: MappedFile,
+    pub(crate) memory: MixedMapping,
     pub(crate) place: Place,
-    /// Device and inode number of the file.
-    file: Option<(u64, u64)>,
+    /// Bytes of all of it; the first page alone may be mapped.
+    pub(crate) size: u64,
+    pub(crate) mapped_as: MappedAs,
+    source: Source,
+}
+
+/// What is mapped.
+#[derive(Debug)]
+enum Source {
+    /// A file, by its device and inode number.
+    File {
+        device: u64,
+        inode: u64,
+    },
+    Device(Box<DeviceMemory>),
 }
 
 impl Region {
     /// Finds the region that the options mean and maps it.
     pub(crate) fn map(options: &Options) -> Result<Self, MapError> {
         if let Some(path) = &options.region {
-            return Self::map_file(path);
+            return Self::map_file(path, options.memory_type);
         }
-        let found = discover(&options.root, options.pci)?;
-        Ok(Region { memory: found.memory, place: Place::Device(found.device.address()), file: None })
+        let bar = discover(&options.root, options.pci)?;
+        let memory = DeviceMemory::map(bar, options.memory_type, |mapping| Probe::of(mapping));
+        Ok(Self::of_device(memory.map_err(DiscoverError::from)?))
     }
 
-    fn map_file(path: &Path) -> Result<Self, MapError> {
+    fn of_device(memory: DeviceMemory) -> Self {
+        Region {
+            memory: memory.mapping().clone(),
+            place: Place::Device(memory.bar().device().address()),
+            size: memory.bar().size(),
+            mapped_as: *memory.mapped_as(),
+            source: Source::Device(Box::new(memory)),
+        }
+    }
+
+    fn map_file(path: &Path, choice: MemoryChoice) -> Result<Self, MapError> {
         let failed = |source| MapError::File { path: path.to_owned(), source };
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -100,20 +127,38 @@ impl Region {
         if size < Geometry::MIN_SIZE || !size.is_power_of_two() {
             return Err(MapError::Size { path: path.to_owned(), size });
         }
-        let memory = MappedFile::map(&file, size).map_err(failed)?;
-        let file = Some((metadata.dev(), metadata.ino()));
-        Ok(Region { memory, place: Place::File(path.to_owned()), file })
+        let (memory_type, reason) = match choice {
+            MemoryChoice::Auto => (MemoryType::WriteBack, Reason::File),
+            MemoryChoice::WriteBack => (MemoryType::WriteBack, Reason::Option),
+            MemoryChoice::Uncached => (MemoryType::Uncached, Reason::Option),
+            MemoryChoice::WriteCombining => (MemoryType::WriteCombining, Reason::Option),
+        };
+        Ok(Region {
+            memory: MixedMapping::whole(&file, size, memory_type).map_err(failed)?,
+            place: Place::File(path.to_owned()),
+            size,
+            mapped_as: MappedAs { memory_type, reason, probe: None },
+            source: Source::File { device: metadata.dev(), inode: metadata.ino() },
+        })
     }
 
     /// The region that has taken this one's place, when its path leads to another file by now.
     ///
     /// `None` as well while there is no file, or none that can be mapped yet: what is mapped is as good as ever.
-    pub(crate) fn successor(&self) -> Option<Region> {
-        let (Place::File(path), Some(mapped)) = (&self.place, self.file) else { return None };
+    pub(crate) fn successor(&self, options: &Options) -> Option<Region> {
+        let (Place::File(path), Source::File { device, inode }) = (&self.place, &self.source) else {
+            return None;
+        };
         let found = fs::metadata(path).ok()?;
-        if (found.dev(), found.ino()) == mapped {
+        if (found.dev(), found.ino()) == (*device, *inode) {
             return None;
         }
-        Self::map_file(path).ok()
+        Self::map_file(path, options.memory_type).ok()
+    }
+
+    /// The same region mapped anew, when its rings begin elsewhere than they did: see [`DeviceMemory::reshaped`].
+    pub(crate) fn reshaped(&self) -> Result<Option<Region>, BarError> {
+        let Source::Device(memory) = &self.source else { return Ok(None) };
+        Ok(memory.reshaped()?.map(Self::of_device))
     }
 }

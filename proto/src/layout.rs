@@ -19,7 +19,7 @@ mod superblock;
 
 pub use geometry::{ChannelPlace, Geometry, GeometryError, RingPlace};
 pub use superblock::{
-    MAGIC, RegionState, Superblock, SuperblockError, Version, VersionRange, read_superblock, write_state,
+    MAGIC, RegionState, Superblock, SuperblockError, Version, VersionRange, read_superblock, read_superblock_of, write_state,
     write_superblock, write_versions,
 };
 

@@ -131,6 +131,7 @@ mod tests {
                 phase: Phase::Attached,
                 liveness: Liveness::Alive,
                 silent_for: Duration::ZERO,
+                caching: None,
                 counters: Counters::default(),
                 losses: Losses::default(),
                 max_message: 0,
