@@ -105,7 +105,7 @@ impl Region {
             return Self::map_file(path, options.memory_type);
         }
         let bar = discover(&options.root, options.pci)?;
-        let memory = DeviceMemory::map(bar, options.memory_type, |mapping| Probe::of(mapping));
+        let memory = DeviceMemory::map(bar, options.memory_type, Probe::of);
         Ok(Self::of_device(memory.map_err(DiscoverError::from)?))
     }
 

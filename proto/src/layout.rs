@@ -19,8 +19,8 @@ mod superblock;
 
 pub use geometry::{ChannelPlace, Geometry, GeometryError, RingPlace};
 pub use superblock::{
-    MAGIC, RegionState, Superblock, SuperblockError, Version, VersionRange, read_superblock, read_superblock_of, write_state,
-    write_superblock, write_versions,
+    MAGIC, RegionState, Superblock, SuperblockError, Version, VersionRange, read_superblock,
+    read_superblock_of, write_state, write_superblock, write_versions,
 };
 
 /// The unit in which pages are counted, in bytes; a protocol constant, whatever the machine's page size.

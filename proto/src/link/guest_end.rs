@@ -7,8 +7,8 @@ use crate::layout::{
 use crate::memory::Memory;
 use crate::ring::{Consumer, Producer, View, handed_over};
 use crate::session::{
-    Answer, Attachment, AttachmentEvent, Caching, CloseReason, Entropy, Identity, JoinProgress, JoinRequest, Joiner,
-    Liveness, Offer, Text, Uuid,
+    Answer, Attachment, AttachmentEvent, Caching, CloseReason, Entropy, Identity, JoinProgress, JoinRequest,
+    Joiner, Liveness, Offer, Text, Uuid,
 };
 use core::time::Duration;
 
