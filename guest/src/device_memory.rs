@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ivring_proto::layout::{RegionState, read_superblock_of, superblock_word};
+use ivring_proto::layout::{read_superblock_of, superblock_word};
 use ivring_proto::memory::{Memory, MemoryType, MixedMapping, Probe};
 
 use crate::bar::{Bar, BarError};
@@ -94,10 +94,10 @@ impl DeviceMemory {
         Ok(Some(DeviceMemory { bar: Arc::clone(&self.bar), mapped_as: self.mapped_as, mapping, extent }))
     }
 
-    /// Where the rings begin in the region, when it is in use.
+    /// Where the rings begin in the region, once it is formatted.
     fn rings(&self) -> Option<u64> {
         let superblock = read_superblock_of(&self.mapping, self.bar.size()).ok()?;
-        (superblock.state == RegionState::Ready).then(|| superblock.geometry.rings())
+        Some(superblock.geometry.rings())
     }
 
     /// What is mapped.

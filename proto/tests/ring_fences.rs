@@ -23,7 +23,7 @@ const SALT: u64 = 0x00fe_11ce;
 /// Messages with all fences.
 const MESSAGES: u32 = 200_000;
 /// Messages at most without any fence between stores, and without one of all.
-const UNFENCED_MESSAGES: u32 = 2_000_000;
+const UNFENCED_MESSAGES: u32 = 1_000_000;
 const PARTLY_FENCED_MESSAGES: u32 = 50_000;
 
 /// Message `number`: its length, up to five lines, and every byte follow from the number.
