@@ -71,6 +71,27 @@ impl MixedMapping {
     fn is_write_back(&self) -> bool {
         self.memory_type == MemoryType::WriteBack
     }
+
+    // Out of line, so that the code for write-back memory is as short as where it is known to be that.
+
+    #[cold]
+    #[inline(never)]
+    fn copy_in_slowly(&self, at: u64, from: &[u8]) {
+        self.raw.copy_in_as(self.memory_type, at, from);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn copy_out_slowly(&self, at: u64, into: &mut [u8]) {
+        self.raw.copy_out_as(self.memory_type, at, into);
+    }
+}
+
+/// Executes one of the fences of write-combining memory, out of line too.
+#[cold]
+#[inline(never)]
+fn fence(instruction: fn()) {
+    instruction();
 }
 
 /// Maps `length` bytes of `file` in the place of those at `at`, the same offset in both.
@@ -124,12 +145,20 @@ impl Memory for MixedMapping {
 
     #[inline]
     fn copy_in(&self, at: u64, from: &[u8]) {
-        self.raw.copy_in_as(self.memory_type, at, from);
+        if self.is_write_back() {
+            self.raw.copy_in(at, from);
+        } else {
+            self.copy_in_slowly(at, from);
+        }
     }
 
     #[inline]
     fn copy_out(&self, at: u64, into: &mut [u8]) {
-        self.raw.copy_out_as(self.memory_type, at, into);
+        if self.is_write_back() {
+            self.raw.copy_out(at, into);
+        } else {
+            self.copy_out_slowly(at, into);
+        }
     }
 
     #[inline]
@@ -142,28 +171,28 @@ impl Memory for MixedMapping {
     #[inline]
     fn before_publish(&self) {
         if !self.is_write_back() {
-            WriteCombining::before_publish();
+            fence(WriteCombining::before_publish);
         }
     }
 
     #[inline]
     fn after_publish(&self) {
         if !self.is_write_back() {
-            WriteCombining::after_publish();
+            fence(WriteCombining::after_publish);
         }
     }
 
     #[inline]
     fn after_ready(&self) {
         if !self.is_write_back() {
-            WriteCombining::after_ready();
+            fence(WriteCombining::after_ready);
         }
     }
 
     #[inline]
     fn before_release(&self) {
         if !self.is_write_back() {
-            WriteCombining::before_release();
+            fence(WriteCombining::before_release);
         }
     }
 
@@ -172,7 +201,7 @@ impl Memory for MixedMapping {
         if self.is_write_back() {
             self.raw.full();
         } else {
-            WriteCombining::full();
+            fence(WriteCombining::full);
         }
     }
 }
