@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ivring_proto::control::{BindError, Server, Service};
+use ivring_proto::memory::guard_mappings;
 use ivring_proto::wait::{Ladder, Step};
 use nix::poll::ppoll;
 use nix::sys::time::TimeSpec;
@@ -102,6 +103,7 @@ impl Agent {
     /// Finds out who this machine is, and opens the control socket.
     pub(crate) fn start(config: Config) -> Result<Self, AgentError> {
         let signals = Signals::catch().map_err(AgentError::Signals)?;
+        guard_mappings().map_err(AgentError::Signals)?;
         let options = config.options;
         let machine = identify(&options.root, options.id, options.name.as_deref())?;
         let server = open_server(config.socket)?;

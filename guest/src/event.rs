@@ -5,6 +5,8 @@ use std::time::Duration;
 use ivring_proto::link::{Declined, Kind, LinkError, Status, Unanswered, Waiting};
 use ivring_proto::session::CloseReason;
 
+use crate::region::RegionLost;
+
 /// Something that happened. Everything in it is private memory; text and bytes are the host's own.
 #[derive(Debug)]
 pub enum Event {
@@ -86,6 +88,12 @@ pub enum Event {
     },
     /// The region's path leads to another file by now: that one is joined. What was in the old one is lost.
     RegionReplaced,
+    /// The region's memory was taken away: its file was cut, or its device unplugged. The session is over, and a region is
+    /// looked for each second: [`RegionFound`](Event::RegionFound) tells that there is one. If only a page is touched that is
+    /// not there, that is told after [`guard_mappings`](crate::guard_mappings); without it the access has ended the process.
+    RegionLost(RegionLost),
+    /// After [`RegionLost`](Event::RegionLost): a region is there again, the same or another, and is joined.
+    RegionFound,
     /// The daemon has been started anew; nothing is lost.
     HostRestarted,
     /// The daemon has ended as it should; messages wait in the ring until it is back.

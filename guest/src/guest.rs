@@ -4,7 +4,7 @@ mod arriving;
 mod sending;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ivring_proto::layout::{NAME_LEN, read_superblock};
 use ivring_proto::link::{Budget, Exchange, GuestEnd, GuestEvent, GuestOptions, Incarnation, Waiting};
@@ -16,7 +16,7 @@ use rustix::rand::GetRandomFlags;
 
 use crate::machine::{IdentifyError, Machine, identify};
 use crate::memory_type::MappedAs;
-use crate::region::{MapError, Place, Region};
+use crate::region::{AtPath, MapError, Place, Region, RegionLost};
 use crate::{Event, Options};
 
 pub use arriving::Batch;
@@ -60,6 +60,8 @@ pub struct Guest {
     options: Options,
     region: Region,
     region_name: Text<NAME_LEN>,
+    /// How the region was lost, until one is found again.
+    lost: Option<RegionLost>,
     end: GuestEnd<MixedMapping>,
     /// What is under way.
     exchange: Exchange,
@@ -80,11 +82,21 @@ pub struct Guest {
     ladder: Ladder,
 }
 
+/// A random word from the kernel's generator, with the time mixed in.
+///
+/// Two machines that were restored from one snapshot hold the same generator until their kernels seed it anew, and would
+/// draw the same nonces and heartbeats, by which they are to be told apart. They do not draw at the same nanosecond.
+fn entropy() -> u64 {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // The digits that differ are the low ones, and the low half of a word is what a heartbeat takes.
+    kernels_word() ^ u64::from(time.subsec_nanos())
+}
+
 /// A random word from the kernel's generator.
 ///
 /// By the system call itself: what stands for it in a static program waits for `/dev/random`, which in a guest without
 /// RDRAND that has just booted can take for ever, while the call makes the kernel gather what it lacks (Linux 5.4).
-fn entropy() -> u64 {
+fn kernels_word() -> u64 {
     let mut word = [0; size_of::<u64>()];
     loop {
         match rustix::rand::getrandom(&mut word, GetRandomFlags::empty()) {
@@ -115,6 +127,7 @@ impl Guest {
             end: begin(&region, &machine, &options),
             region,
             region_name: Text::EMPTY,
+            lost: None,
             machine,
             buffer: Vec::new(),
             events: VecDeque::new(),
@@ -177,6 +190,11 @@ impl Guest {
         self.region_name.as_str()
     }
 
+    /// How the region's memory was taken away, while none is found again.
+    pub fn lost(&self) -> Option<&RegionLost> {
+        self.lost.as_ref()
+    }
+
     /// True while messages flow.
     pub fn is_attached(&self) -> bool {
         self.end.is_attached()
@@ -198,27 +216,60 @@ impl Guest {
             self.next_file_look = now + FILE_LOOK;
             self.follow_file();
         }
-        if !self.end.is_attached() && now >= self.next_reshape {
+        if self.lost.is_none() && !self.end.is_attached() && now >= self.next_reshape {
             self.follow_rings(now);
         }
         for _ in 0..EVENTS_A_LOOK {
-            let Some(event) = self.end.poll(now, &mut entropy) else { break };
+            let event = if self.lost.is_none() { self.end.poll(now, &mut entropy) } else { None };
+            // Before anything is made of what stands in memory that is the region's no longer.
+            if self.lost.is_none()
+                && let Some(lost) = self.region.lost()
+            {
+                self.lose(lost);
+                break;
+            }
+            let Some(event) = event else { break };
             self.take_note(event);
         }
         self.exchange.expire(now);
         self.take_outcomes();
     }
 
-    /// Joins anew where the region's path leads to another file by now. The host of the old one, if there is one yet, is
-    /// told.
+    /// Joins anew where the region's path leads to another file by now, or where one is found after it was lost. The host
+    /// of the old one, if there is one yet, is told.
     fn follow_file(&mut self) {
-        if let Some(region) = self.region.successor(&self.options) {
-            self.end.bye();
-            self.exchange.end();
-            self.end = begin(&region, &self.machine, &self.options);
-            self.region = region;
-            self.events.push_back(Event::RegionReplaced);
+        if self.lost.is_some() {
+            if let Ok(region) = Region::map(&self.options) {
+                self.lost = None;
+                self.join_another(region, Event::RegionFound);
+            }
+            return;
         }
+        match self.region.look(&self.options) {
+            AtPath::Same => {}
+            AtPath::Lost(lost) => self.lose(lost),
+            AtPath::Another(region) => {
+                self.end.bye();
+                self.exchange.end();
+                self.join_another(region, Event::RegionReplaced);
+            }
+        }
+    }
+
+    fn join_another(&mut self, region: Region, event: Event) {
+        self.end = begin(&region, &self.machine, &self.options);
+        self.region = region;
+        self.events.push_back(event);
+    }
+
+    /// Gives the region up and touches it no more.
+    fn lose(&mut self, lost: RegionLost) {
+        self.exchange.end();
+        self.take_outcomes();
+        // An end that has not begun: without a session nothing is sent or received, and it is not polled.
+        self.end = begin(&self.region, &self.machine, &self.options);
+        self.lost = Some(lost.clone());
+        self.events.push_back(Event::RegionLost(lost));
     }
 
     /// Maps the region anew where its rings begin elsewhere than they did: with memory types that go by pages, after the host
@@ -266,7 +317,7 @@ impl Guest {
         match event {
             GuestEvent::Attached { .. } => self.begin_exchange(),
             GuestEvent::HostRestarted | GuestEvent::HostBack => self.host_is_there(),
-            GuestEvent::Detached(_) | GuestEvent::Superseded => self.exchange.end(),
+            GuestEvent::Detached(_) | GuestEvent::Fault(_) | GuestEvent::Superseded => self.exchange.end(),
             GuestEvent::Waiting(_) | GuestEvent::HostAway | GuestEvent::HostStale => {}
         }
         self.take_outcomes();
@@ -286,6 +337,7 @@ impl Guest {
             GuestEvent::HostStale => Event::HostStale,
             GuestEvent::HostBack => Event::HostBack,
             GuestEvent::Detached(reason) => Event::Detached(reason),
+            GuestEvent::Fault(error) => Event::Fault(error),
             GuestEvent::Superseded => Event::Superseded,
         });
     }

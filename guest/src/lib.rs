@@ -36,8 +36,9 @@ pub use ivring_proto::link::{
     Arrival, Counters, Declined, InvalidTopic, Kind, LinkError, Losses, SendError, Status, Unanswered,
     Waiting, WrongSize, value,
 };
+pub use ivring_proto::memory::guard_mappings;
 pub use ivring_proto::session::{CloseReason, Port, Uuid, printable};
 pub use ivring_proto::wait::Profile;
 pub use memory_type::MemoryChoice;
 pub use options::Options;
-pub use region::{MapError, Place};
+pub use region::{MapError, Place, RegionLost};

@@ -1,13 +1,14 @@
 //! The region in a guest's hands: where it is, mapped, and whether its file is still the same.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ivring_proto::layout::Geometry;
-use ivring_proto::memory::{MemoryType, MixedMapping, Probe};
+use ivring_proto::memory::{Memory, MemoryType, MixedMapping, Probe};
+use nix::fcntl::OFlag;
 
 use crate::bar::BarError;
 use crate::device_memory::DeviceMemory;
@@ -29,6 +30,12 @@ pub enum MapError {
         path: PathBuf,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// A symbolic link, which might lead anywhere by the time it is followed.
+    #[error("{} is a symbolic link: name the file itself", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
     },
     /// The region's file has an impossible size.
     #[error(
@@ -53,7 +60,7 @@ impl MapError {
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => 3,
             Self::File { source, .. } if source.kind() == io::ErrorKind::IsADirectory => 4,
             Self::File { .. } => 5,
-            Self::Size { .. } => 4,
+            Self::Link { .. } | Self::Size { .. } => 4,
         }
     }
 }
@@ -76,6 +83,46 @@ impl fmt::Display for Place {
     }
 }
 
+/// How the region's memory was taken away.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegionLost {
+    /// An access found no page, after [`guard_mappings`](crate::guard_mappings).
+    #[error("{place} had no page at offset {at:#x}: its file was cut, or the device unplugged")]
+    NoPage {
+        /// Where the region was.
+        place: Place,
+        /// Offset of the access, in bytes.
+        at: u64,
+    },
+    /// The file is shorter than what is mapped of it.
+    #[error("{} had {was} bytes and now has {is}: it needs its size back", path.display())]
+    Cut {
+        /// The file.
+        path: PathBuf,
+        /// Its size when it was mapped, in bytes.
+        was: u64,
+        /// Its size now.
+        is: u64,
+    },
+    /// The device is not there any more, or is another one at the same place.
+    #[error("PCI device {device} is gone: it was unplugged or removed")]
+    Unplugged {
+        /// Where it was.
+        device: Address,
+    },
+}
+
+/// What the region's path leads to.
+#[derive(Debug)]
+pub(crate) enum AtPath {
+    /// The file that is mapped; as well while there is none, or none that can be mapped: what is mapped is as good as ever.
+    Same,
+    /// Nothing that may be touched.
+    Lost(RegionLost),
+    /// Another file.
+    Another(Region),
+}
+
 /// The mapped region.
 #[derive(Debug)]
 pub(crate) struct Region {
@@ -84,18 +131,11 @@ pub(crate) struct Region {
     /// Bytes of all of it; the first page alone may be mapped.
     pub(crate) size: u64,
     pub(crate) mapped_as: MappedAs,
-    source: Source,
-}
-
-/// What is mapped.
-#[derive(Debug)]
-enum Source {
-    /// A file, by its device and inode number.
-    File {
-        device: u64,
-        inode: u64,
-    },
-    Device(Box<DeviceMemory>),
+    /// The file that is mapped, and its device and inode number: of a PCI device, that of its memory in sysfs.
+    path: PathBuf,
+    file: (u64, u64),
+    /// The device's memory, where it is one's.
+    device: Option<Box<DeviceMemory>>,
 }
 
 impl Region {
@@ -105,23 +145,32 @@ impl Region {
             return Self::map_file(path, options.memory_type);
         }
         let bar = discover(&options.root, options.pci)?;
-        let memory = DeviceMemory::map(bar, options.memory_type, Probe::of);
-        Ok(Self::of_device(memory.map_err(DiscoverError::from)?))
+        let path = bar.device().directory().join("resource2");
+        let metadata = fs::metadata(&path).map_err(|source| MapError::File { path: path.clone(), source })?;
+        let memory = DeviceMemory::map(bar, options.memory_type, Probe::of).map_err(DiscoverError::from)?;
+        Ok(Self::of_device(memory, path, (metadata.dev(), metadata.ino())))
     }
 
-    fn of_device(memory: DeviceMemory) -> Self {
+    fn of_device(memory: DeviceMemory, path: PathBuf, file: (u64, u64)) -> Self {
         Region {
             memory: memory.mapping().clone(),
             place: Place::Device(memory.bar().device().address()),
             size: memory.bar().size(),
             mapped_as: *memory.mapped_as(),
-            source: Source::Device(Box::new(memory)),
+            path,
+            file,
+            device: Some(Box::new(memory)),
         }
     }
 
     fn map_file(path: &Path, choice: MemoryChoice) -> Result<Self, MapError> {
         let failed = |source| MapError::File { path: path.to_owned(), source };
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+        let opened =
+            OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path);
+        let file = opened.map_err(|source| match fs::symlink_metadata(path) {
+            Ok(found) if found.is_symlink() => MapError::Link { path: path.to_owned() },
+            _ => failed(source),
+        })?;
         let metadata = file.metadata().map_err(failed)?;
         let size = metadata.len();
         if size < Geometry::MIN_SIZE || !size.is_power_of_two() {
@@ -138,27 +187,46 @@ impl Region {
             place: Place::File(path.to_owned()),
             size,
             mapped_as: MappedAs { memory_type, reason, probe: None },
-            source: Source::File { device: metadata.dev(), inode: metadata.ino() },
+            path: path.to_owned(),
+            file: (metadata.dev(), metadata.ino()),
+            device: None,
         })
-    }
-
-    /// The region that has taken this one's place, when its path leads to another file by now.
-    ///
-    /// `None` as well while there is no file, or none that can be mapped yet: what is mapped is as good as ever.
-    pub(crate) fn successor(&self, options: &Options) -> Option<Region> {
-        let (Place::File(path), Source::File { device, inode }) = (&self.place, &self.source) else {
-            return None;
-        };
-        let found = fs::metadata(path).ok()?;
-        if (found.dev(), found.ino()) == (*device, *inode) {
-            return None;
-        }
-        Self::map_file(path, options.memory_type).ok()
     }
 
     /// The same region mapped anew, when its rings begin elsewhere than they did: see [`DeviceMemory::reshaped`].
     pub(crate) fn reshaped(&self) -> Result<Option<Region>, BarError> {
-        let Source::Device(memory) = &self.source else { return Ok(None) };
-        Ok(memory.reshaped()?.map(Self::of_device))
+        let Some(device) = &self.device else { return Ok(None) };
+        Ok(device.reshaped()?.map(|memory| Self::of_device(memory, self.path.clone(), self.file)))
+    }
+
+    /// What its path leads to by now.
+    pub(crate) fn look(&self, options: &Options) -> AtPath {
+        let found = fs::symlink_metadata(&self.path);
+        let is_same = |found: &Metadata| (found.dev(), found.ino()) == self.file;
+        match (&self.place, found) {
+            // Kernels from 5.12 on leave the mapping of a device that has gone as it is, and its addresses may be another
+            // device's soon: nothing there may be touched.
+            (&Place::Device(device), found) => match found.is_ok_and(|found| is_same(&found)) {
+                true => AtPath::Same,
+                false => AtPath::Lost(RegionLost::Unplugged { device }),
+            },
+            (Place::File(_), Err(_)) => AtPath::Same,
+            (Place::File(path), Ok(found)) if is_same(&found) => {
+                let (was, is) = (self.memory.size(), found.len());
+                if is >= was {
+                    return AtPath::Same;
+                }
+                AtPath::Lost(RegionLost::Cut { path: path.clone(), was, is })
+            }
+            (Place::File(path), Ok(_)) => {
+                Self::map_file(path, options.memory_type).map_or(AtPath::Same, AtPath::Another)
+            }
+        }
+    }
+
+    /// How the region was lost, if an access found that it was.
+    pub(crate) fn lost(&self) -> Option<RegionLost> {
+        let at = self.memory.broken_at()?;
+        Some(RegionLost::NoPage { place: self.place.clone(), at })
     }
 }

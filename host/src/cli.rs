@@ -3,6 +3,7 @@
 mod amount;
 mod evict;
 mod inspect;
+mod last_time;
 mod listen;
 mod ls;
 mod options;
@@ -38,7 +39,7 @@ fn run(options: Options) -> Result<(), Failure> {
         Command::Send(send) => send::send(send, daemon, out),
         Command::Request(request) => request::request(request, daemon, out),
         Command::Listen(listen) => listen::listen(listen, daemon, out),
-        Command::Inspect(inspect) => inspect::inspect(&inspect, out),
+        Command::Inspect(inspect) => inspect::inspect(&inspect, daemon, out),
         Command::Evict(evict) => evict::evict(&evict, daemon, out),
     }
 }

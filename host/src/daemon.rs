@@ -24,6 +24,7 @@ use std::process::ExitCode;
 
 use ivring_proto::console::parse_with_config;
 use ivring_proto::control::{Code, Server, Service};
+use ivring_proto::memory::guard_mappings;
 
 use crate::desk::{Desk, SOCKET_MODE};
 use crate::log;
@@ -54,6 +55,8 @@ pub fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), DaemonError> {
     // Before anything is made, so that a signal leaves nothing behind.
     let signals = Signals::catch().map_err(DaemonError::Signals)?;
+    // A region whose file is cut while it is mapped is to cost that region and no other.
+    guard_mappings().map_err(DaemonError::Guard)?;
     let path = options.socket.clone().unwrap_or_else(|| Service::Daemon.path_to_serve());
     // Before the regions: a second daemon at the same socket is refused with nothing touched.
     let desk = Desk::new(Server::bind(&path, SOCKET_MODE)?, options.profile);

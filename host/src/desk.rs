@@ -37,7 +37,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::sys::time::TimeSpec;
 
-use answers::WaitingAnswers;
+use answers::GuestAnswers;
 pub(crate) use every::Every;
 use expected::{Expected, What};
 pub(crate) use hosts::{Hosts, RegionId};
@@ -64,7 +64,7 @@ pub(crate) struct Desk {
     server: Server,
     expected: Expected,
     waiting: WaitingSends,
-    answers: Vec<WaitingAnswers>,
+    answers: Vec<GuestAnswers>,
     serving: Serving,
     /// Whether guests' requests are answered here; if not, the owner answers them.
     answers_guests: bool,
@@ -145,7 +145,13 @@ impl Desk {
         }
         if self.gone.is_due(now) {
             let server = &self.server;
-            self.expected.keep_clients(|client| server.is_connected(client));
+            let unasked = self.expected.keep_clients(|client| server.is_connected(client));
+            for (region, guest, number) in unasked {
+                // Else it would be kept until its deadline, and clients may come and go.
+                if let Some(host) = hosts.host(region) {
+                    host.give_up(&guest, number);
+                }
+            }
             self.waiting.keep_clients(|client| server.is_connected(client));
             self.give_up_serving(hosts);
         }

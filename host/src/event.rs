@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ivring_proto::layout::WrongWord;
 use ivring_proto::link::{Declined, Kind, LinkError, Status, Unanswered, Undelivered};
 use ivring_proto::session::{CloseReason, Identity, Refusal, SecondWriter};
 
@@ -148,10 +149,18 @@ pub enum Event {
         /// What was wrong, with the value.
         error: LinkError,
     },
-    /// Somebody else writes this host's own heartbeat: a second daemon, a region that was reverted, or a guest that
-    /// scribbles. The host goes on in a new epoch.
+    /// Somebody else writes in this host's place: a second daemon, a snapshot or a copy that was put back over the region,
+    /// or a guest that scribbles. Every session is over, without a promise for what was under way, and nothing can be sent
+    /// before [`Event::Regained`].
     SecondWriter(SecondWriter),
-    /// The region's file was taken away or resized: nothing works any more, close the host.
+    /// Nobody else has written in this host's place for two beats and a half: it serves the region again, and its guests
+    /// join anew.
+    Regained,
+    /// A guest has written in the superblock, where it may not: this host has put it right, with what it knows. Guests that read
+    /// it meanwhile joined anew.
+    SuperblockMended(WrongWord),
+    /// The region's file was taken away or resized: nothing works any more, close the host. If only a page is touched that is
+    /// not there, that is told after [`guard_mappings`](crate::guard_mappings); without it the access has ended the process.
     Lost(RegionLost),
     /// Events are missing at this place, because this [`Client`](crate::Client) read them too slowly. A host misses none.
     Missed {

@@ -2,7 +2,11 @@
 
 mod arriving;
 mod control;
+mod faults;
+mod gone;
+mod loss;
 mod rota;
+mod second_writer;
 mod sending;
 
 use std::collections::VecDeque;
@@ -12,23 +16,25 @@ use std::time::{Duration, Instant};
 use ivring_proto::layout::Geometry;
 use ivring_proto::link::{Budget, Counters, Exchange, FrontDesk, HostEnd, HostEvent, Incarnation, Losses};
 use ivring_proto::memory::MappedFile;
-use ivring_proto::session::{BEAT, Caching, CloseReason, HostPulse, Identity, Liveness, Phase, Uuid};
+use ivring_proto::session::{
+    BEAT, Caching, CloseReason, HostPulse, Identity, JoinRequest, Liveness, Phase, Refusal, Uuid,
+};
 use ivring_proto::wait::{Ladder, Profile, Step};
 
 use crate::desk::Desk;
-use crate::mappers::{Mappers, Sightings};
+use crate::mappers::Sightings;
 use crate::region::{OpenError, Region};
 use crate::session_table::SessionTable;
 use crate::{Event, Options};
 
 pub use arriving::Batch;
+use faults::{Faults, Refused};
+pub use faults::{GuestFaults, LastTime, Refusals};
 use rota::Rota;
 pub use sending::HostSendError;
 
 /// Sessions are looked at this often; rings in every round.
 const LOOK: Duration = Duration::from_millis(1);
-/// A guest silent for this long is looked for among the processes.
-const SILENT: Duration = Duration::from_secs(2);
 
 /// What is known of one guest.
 #[derive(Debug, Clone)]
@@ -51,6 +57,10 @@ pub struct GuestInfo {
     pub counters: Counters,
     /// What came to nothing.
     pub losses: Losses,
+    /// Bytes that this process holds for it: of a message that has not come whole, and of answers that it has not taken.
+    pub held: usize,
+    /// What it wrote that cannot be right, in this session and before.
+    pub faults: GuestFaults,
     /// Bytes that the payload of a message to it may have; 0 when it is not attached.
     pub max_message: usize,
     /// Bytes that topic and payload may have together to go in one record; 0 when it is not attached.
@@ -96,7 +106,12 @@ pub struct Host {
     /// Whether something may wait for room on any channel.
     sending: bool,
     large_wanted: bool,
-    lost: bool,
+    /// How the region was lost, if it was.
+    lost: Option<String>,
+    faults: Faults,
+    refused: Refused,
+    /// Bytes of answers that may wait until guests have them.
+    max_kept_answers: usize,
     profile: Profile,
     /// Serves clients of a control socket, where there is one.
     clients: Option<Box<Desk>>,
@@ -161,7 +176,11 @@ impl Host {
             moved: false,
             sending: false,
             large_wanted: true,
-            lost: false,
+            lost: None,
+            faults: Faults::default(),
+            refused: Refused::default(),
+            // What a guest asks comes in out of that much, and what answers it goes out of as much again.
+            max_kept_answers: options.max_reassembly,
             profile: options.profile,
             clients: None,
             region,
@@ -194,6 +213,7 @@ impl Host {
 
     /// Everybody who owns a channel, by channel.
     pub fn guests(&self) -> Vec<GuestInfo> {
+        let now = Instant::now();
         let info = |(index, (end, exchange)): (usize, (&HostEnd<MappedFile>, &Exchange))| {
             let channel = end.channel();
             let binding = channel.binding()?;
@@ -207,6 +227,8 @@ impl Host {
                 caching: end.caching(),
                 counters: end.counters(),
                 losses: exchange.losses(),
+                held: exchange.held(),
+                faults: self.faults.of(&binding.identity, now),
                 max_message: exchange.max_payload(end.max_payload(0)),
                 max_record: end.max_payload(0),
             })
@@ -214,12 +236,22 @@ impl Host {
         self.ends.iter().zip(&self.exchanges).enumerate().filter_map(info).collect()
     }
 
+    /// How often guests wrote what cannot be right, since this host was opened: each time a session was closed.
+    pub fn faults(&self) -> u64 {
+        self.faults.count()
+    }
+
+    /// Requests to join that were refused, since this host was opened.
+    pub fn refused(&self) -> Refusals {
+        self.refused.all(Instant::now())
+    }
+
     /// The next event of a session or of the region, if there is one now: everything but what guests send. Together with
     /// [`receive`](Self::receive) it does what [`poll`](Self::poll) does, for a loop that is in a hurry.
     pub fn poll_sessions(&mut self) -> Option<Event> {
         self.pump();
         // With events still to be told, more of them can wait: what guests do must not fill this process's memory.
-        if self.queue.is_empty() && !self.lost {
+        if self.queue.is_empty() && self.lost.is_none() {
             let now = self.started.elapsed();
             if now.saturating_sub(self.last_round) > self.longest_round {
                 self.rota.sweep();
@@ -235,7 +267,7 @@ impl Host {
 
     /// Sends what waits for room: messages in fragments.
     fn pump(&mut self) {
-        if self.lost || !std::mem::take(&mut self.sending) {
+        if self.lost.is_some() || !std::mem::take(&mut self.sending) {
             return;
         }
         for &index in self.rota.hot() {
@@ -250,7 +282,7 @@ impl Host {
 
     /// Publishes what was pushed and not flushed: it is not to wait for company.
     fn publish(&mut self) {
-        if !self.lost && std::mem::take(&mut self.unflushed) {
+        if self.lost.is_none() && std::mem::take(&mut self.unflushed) {
             for &index in self.rota.hot() {
                 if let Some(link) = self.ends[index].link() {
                     link.flush();
@@ -289,17 +321,17 @@ impl Host {
     /// Sessions, heartbeats, requests and the file itself: everything but the rings.
     fn look(&mut self, now: Duration) {
         self.rota.tick();
+        if !self.is_the_writer(now) {
+            if now >= self.next_check {
+                self.next_check = now + BEAT;
+                self.check_file();
+            }
+            return;
+        }
         self.publish();
         let geometry = self.region.superblock.geometry;
-        if let Err(second) = self.pulse.beat(&self.region.memory, now, &mut entropy) {
-            self.queue.push_back(Event::SecondWriter(second));
-            self.pulse = HostPulse::start(&self.region.memory, &geometry, now, &mut entropy);
-            let own = self.incarnation();
-            self.exchanges.iter_mut().for_each(|exchange| exchange.renumber(own));
-        }
         while let Some(refused) = self.desk.serve(&self.region.memory, &geometry, &mut self.ends, now) {
-            let request = &refused.request;
-            self.queue.push_back(refused_event(request.identity, request.name.as_str(), refused.refusal));
+            self.refuse(&refused.request, refused.refusal);
         }
         for index in 0..self.ends.len() {
             while let Some(event) = self.ends[index].poll(now, &mut entropy) {
@@ -307,9 +339,14 @@ impl Host {
             }
             self.take_outcomes(index, now);
         }
+        // After all that has touched the region, and before anything of it is noted elsewhere.
+        if self.lose_pages() {
+            return;
+        }
         if now >= self.next_check {
             self.next_check = now + BEAT;
             self.check_file();
+            self.check_superblock();
             self.look_for_silent_guests();
         }
         // At once, as the machine may end at any moment, but not more often than once a beat: a guest may join over and
@@ -380,12 +417,16 @@ impl Host {
                 if reason != CloseReason::Superseded {
                     self.end_exchange(index, binding.identity);
                 }
+                if self.ends[index].channel().binding().is_none() {
+                    // The next to have this channel may be another.
+                    self.exchanges[index].forget_losses();
+                }
                 Event::Detached { guest: binding.identity, name: binding.name.as_str().to_owned(), reason }
             }
             (HostEvent::Refuse { cell, request, refusal }, _) => {
                 let memory = &self.region.memory;
                 FrontDesk::refuse(memory, &self.region.superblock.geometry, cell, &request, refusal);
-                refused_event(request.identity, request.name.as_str(), refusal)
+                return self.refuse(&request, refusal);
             }
             (HostEvent::Attached { resumed }, Some(binding)) => {
                 self.sight_is_due = true;
@@ -402,48 +443,23 @@ impl Host {
                     resumed,
                 }
             }
+            (HostEvent::Fault { guest, error }, _) => Event::Fault { guest, error },
             (HostEvent::Stale, Some(binding)) => Event::Stale { guest: binding.identity },
             (HostEvent::Back, Some(binding)) => Event::Back { guest: binding.identity },
             (HostEvent::Undelivered { guest, what }, _) => Event::Undelivered { guest, what },
             (_, None) => return,
         };
+        if let Event::Fault { guest, error } = &event {
+            self.faults.note(guest, error.to_string(), Instant::now());
+        }
         self.queue.push_back(event);
     }
 
-    fn check_file(&mut self) {
-        if let Err(lost) = self.region.file.still_same() {
-            self.lost = true;
-            self.queue.push_back(Event::Lost(lost));
-        }
-    }
-
-    /// Notes which virtual machines map the region; only of one that was seen can it be said that it is gone.
-    fn sight(&mut self) {
-        self.sight_is_due = false;
-        if let Ok(scan) = Mappers::scan(&self.region.file) {
-            self.sightings.note(&scan);
-            self.table_is_old = true;
-        }
-    }
-
-    /// Frees the channels of virtual machines that are gone. Silence is only the occasion to look.
-    fn look_for_silent_guests(&mut self) {
-        let silent = |end: &HostEnd<MappedFile>| match end.channel().phase() {
-            Phase::Free => false,
-            Phase::Offered | Phase::Closed(_) => true,
-            Phase::Attached => end.channel().silent_for() >= SILENT,
-        };
-        if !self.ends.iter().any(silent) {
-            return;
-        }
-        let Ok(scan) = Mappers::scan(&self.region.file) else { return };
-        self.sightings.note(&scan);
-        for end in self.ends.iter_mut().filter(|end| silent(end) && !end.is_changing_hands()) {
-            let Some(binding) = end.channel().binding() else { continue };
-            if self.sightings.vm_is_gone(&scan, binding.identity.uuid) == Some(true) {
-                end.end(CloseReason::VmGone);
-            }
-        }
+    /// Tells of a request to join that was refused.
+    fn refuse(&mut self, request: &JoinRequest, refusal: Refusal) {
+        let JoinRequest { identity, name, .. } = request;
+        self.refused.note(format!("{name} ({identity}): {refusal}"), Instant::now());
+        self.queue.push_back(Event::Refused { guest: *identity, name: name.as_str().to_owned(), refusal });
     }
 
     fn index_of(&self, guest: &Identity) -> Option<usize> {
@@ -458,7 +474,7 @@ impl Host {
     /// Takes the channel away from a guest, when it has one. What it had published is received first; the guest reads
     /// why, and asks again after a while.
     pub fn evict(&mut self, guest: &Identity) -> bool {
-        if self.lost {
+        if self.lost.is_some() || self.stands_by() {
             return false;
         }
         let Some(index) = self.index_of(guest) else { return false };
@@ -470,7 +486,7 @@ impl Host {
     /// `receive` is given what guests have published already, until there is no more or `patience` is over, and at last
     /// what comes to nothing because this process ends.
     pub fn leave(mut self, patience: Duration, mut receive: impl FnMut(Event)) {
-        if self.lost {
+        if self.lost.is_some() {
             return;
         }
         self.pulse.leave(&self.region.memory);
@@ -501,8 +517,4 @@ fn open_table(options: &Options, region: &Region) -> Option<SessionTable> {
     SessionTable::open(folder, &region.file, region.superblock.generation)
         .inspect_err(|error| tracing::warn!("{}: no session table is kept: {error}", folder.display()))
         .ok()
-}
-
-fn refused_event(guest: Identity, name: &str, refusal: ivring_proto::session::Refusal) -> Event {
-    Event::Refused { guest, name: name.to_owned(), refusal }
 }

@@ -12,6 +12,7 @@ mod listing;
 mod log;
 pub mod mappers;
 mod options;
+mod reformat;
 mod region;
 pub mod region_file;
 pub mod region_glob;
@@ -20,14 +21,14 @@ mod session_table;
 
 pub use client::{Client, ClientOptions, ClientSendError};
 pub use event::Event;
-pub use host::{Batch, GuestInfo, Host, HostSendError};
+pub use host::{Batch, GuestFaults, GuestInfo, Host, HostSendError, LastTime, Refusals};
 pub use ivring_proto::bytemuck;
 pub use ivring_proto::control::ClientError;
 pub use ivring_proto::link::{
     Arrival, Counters, Declined, InvalidTopic, Kind, LinkError, Losses, SendError, Status, Unanswered,
     Undelivered, WrongSize, value,
 };
-pub use ivring_proto::memory::MemoryType;
+pub use ivring_proto::memory::{MemoryType, guard_mappings};
 pub use ivring_proto::session::{
     Caching, CloseReason, Identity, Liveness, Phase, Port, Refusal, Uuid, printable,
 };

@@ -4,17 +4,64 @@ use ivring_proto::control::{Counts, GuestIdentity};
 use ivring_proto::link::{Counters, Losses};
 use ivring_proto::memory::MemoryType;
 use ivring_proto::session::{Caching, CloseReason, Liveness, Phase};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::GuestInfo;
+use crate::{GuestFaults, GuestInfo, LastTime, Refusals};
 
 /// The answer to `list`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Guests {
     /// Every guest that has a channel, by region and channel.
     pub(crate) guests: Vec<Guest>,
+    /// Regions that should be served, and are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) not_served: Vec<NotServed>,
+    /// The regions in which guests were refused one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused: Vec<Refused>,
+}
+
+/// A region that was lost or cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NotServed {
+    /// Name of the region.
+    pub(crate) region: String,
+    pub(crate) path: String,
+    pub(crate) reason: String,
+}
+
+impl NotServed {
+    pub(crate) fn new(path: &Path, reason: String) -> Self {
+        NotServed {
+            region: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            path: path.display().to_string(),
+            reason,
+        }
+    }
+}
+
+/// Requests to join that were refused, of one region.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    /// Name of the region.
+    pub(crate) region: String,
+    pub(crate) count: u64,
+    /// Who asked the last time, and why it was refused.
+    pub(crate) last: String,
+    /// Time since then.
+    pub(crate) last_ms: u64,
+}
+
+impl Refused {
+    /// Those of the region of that name, if there were any.
+    pub(crate) fn new(region: &str, refusals: Refusals) -> Option<Self> {
+        let LastTime { reason, ago } = refusals.last?;
+        let (region, last_ms) = (region.to_owned(), milliseconds(ago));
+        Some(Refused { region, count: refusals.count, last: reason, last_ms })
+    }
 }
 
 /// One guest.
@@ -48,6 +95,18 @@ pub(crate) struct Guest {
     /// What came to nothing there.
     #[serde(flatten)]
     pub(crate) losses: Losses,
+    /// Bytes that the daemon holds for it: of a message that has not come whole, and of answers that it has not taken.
+    #[serde(default)]
+    pub(crate) held_bytes: usize,
+    /// How often its session was closed because it wrote what cannot be right, over all its sessions.
+    #[serde(default)]
+    pub(crate) faults: u64,
+    /// What was wrong the last time, with field and value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_fault: Option<String>,
+    /// Time since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_fault_ms: Option<u64>,
 }
 
 /// The memory type of a guest's mapping.
@@ -132,6 +191,7 @@ impl Guest {
             Phase::Closed(reason) => Some(reason),
             Phase::Free | Phase::Offered | Phase::Attached => None,
         };
+        let last = info.faults.last.as_ref();
         Guest {
             who: identity(&info.identity, &info.name),
             region: region.to_owned(),
@@ -139,12 +199,16 @@ impl Guest {
             state: State::of(info.phase, info.liveness),
             reason: reason.map(|reason| reason.to_string()),
             code: reason.map(CloseReason::code),
-            silent_ms: u64::try_from(info.silent_for.as_millis()).unwrap_or(u64::MAX),
+            silent_ms: milliseconds(info.silent_for),
             memory: info.caching.map(Memory::from),
             max_message: info.max_message,
             max_record: info.max_record,
             counters: info.counters,
             losses: info.losses,
+            held_bytes: info.held,
+            faults: info.faults.count,
+            last_fault: last.map(|fault| fault.reason.clone()),
+            last_fault_ms: last.map(|fault| milliseconds(fault.ago)),
         }
     }
 }
@@ -152,6 +216,9 @@ impl Guest {
 impl Guest {
     /// What a host says of it; `None` when the daemon writes an identity that is none.
     pub(crate) fn into_info(self) -> Option<GuestInfo> {
+        let last = self
+            .last_fault
+            .map(|reason| LastTime { reason, ago: Duration::from_millis(self.last_fault_ms.unwrap_or(0)) });
         let (phase, liveness) = match self.state {
             State::Joining => (Phase::Offered, Liveness::Alive),
             State::Attached => (Phase::Attached, Liveness::Alive),
@@ -168,10 +235,16 @@ impl Guest {
             caching: self.memory.map(Caching::from),
             counters: self.counters,
             losses: self.losses,
+            held: self.held_bytes,
+            faults: GuestFaults { count: self.faults, last },
             max_message: self.max_message,
             max_record: self.max_record,
         })
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A guest's identity as the control socket names it.
@@ -184,7 +257,7 @@ pub(crate) fn identity(identity: &ivring_proto::session::Identity, name: &str) -
 }
 
 /// The answer to `status`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Status {
     /// Version of the daemon.
     pub(crate) version: String,
@@ -201,15 +274,21 @@ pub(crate) struct Status {
 }
 
 /// One region the daemon serves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Region {
     pub(crate) region: String,
     pub(crate) path: String,
     pub(crate) size: u64,
     pub(crate) channels: u64,
     /// The only VM that may join, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<String>,
     /// Guests that have a channel.
     pub(crate) guests: usize,
+    /// How often guests wrote what cannot be right: each time a session was closed.
+    #[serde(default)]
+    pub(crate) faults: u64,
+    /// Requests to join that were refused.
+    #[serde(default)]
+    pub(crate) refused: u64,
 }

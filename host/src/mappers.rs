@@ -124,8 +124,10 @@ impl Mappers {
 pub struct Sightings(BTreeSet<Uuid>);
 
 impl Sightings {
-    /// Remembers every VM of a scan.
-    pub fn note(&mut self, scan: &Mappers) {
+    /// Remembers every VM of a scan, and forgets those that have ended and have no channel: on a host that lives long there
+    /// are ever new ones.
+    pub fn note(&mut self, scan: &Mappers, has_channel: impl Fn(Uuid) -> bool) {
+        self.0.retain(|&vm| has_channel(vm) || scan.is_mapped_by_vm(vm) != Some(false));
         for process in &scan.others {
             if let Runs::Vm(uuids) = &process.runs {
                 self.0.extend(uuids);
@@ -280,7 +282,7 @@ mod tests {
         proc.qemu(801, B);
         let mut sightings = Sightings::default();
         let scan = proc.scan();
-        sightings.note(&scan);
+        sightings.note(&scan, |_| true);
         let mut found: Vec<u32> = scan.others().iter().map(|process| process.pid).collect();
         found.sort_unstable();
         assert_eq!(found, [800, 801]);
@@ -295,9 +297,27 @@ mod tests {
         let proc = FakeProc::new();
         proc.qemu(801, B);
         let mut sightings = Sightings::default();
-        sightings.note(&proc.scan());
+        sightings.note(&proc.scan(), |_| true);
         assert_eq!(sightings.vm_is_gone(&proc.scan(), uuid(A)), None);
         sightings.restore(uuid(A));
+        assert_eq!(sightings.vm_is_gone(&proc.scan(), uuid(A)), Some(true));
+    }
+
+    #[test]
+    fn vms_that_have_ended_are_forgotten_unless_they_have_a_channel() {
+        let proc = FakeProc::new();
+        proc.qemu(800, A);
+        proc.qemu(801, B);
+        let mut sightings = Sightings::default();
+        sightings.note(&proc.scan(), |_| false);
+        proc.end(800);
+        proc.end(801);
+        proc.opaque(900, &["qemu-kvm"]);
+        sightings.note(&proc.scan(), |_| false);
+        assert_eq!(sightings.all().count(), 2, "what is not seen may be one of them");
+        proc.end(900);
+        sightings.note(&proc.scan(), |vm| vm == uuid(A));
+        assert_eq!(sightings.all().collect::<Vec<_>>(), [uuid(A)]);
         assert_eq!(sightings.vm_is_gone(&proc.scan(), uuid(A)), Some(true));
     }
 

@@ -50,7 +50,7 @@ pub enum OpenError {
     /// The region exists with another geometry.
     #[error(
         "{path} has {found_channels} channels in {found_size} bytes and {wanted_channels} in {wanted_size} were asked \
-         for: leave the options out to use it as it is, or stop every VM and remove the file to make it anew"
+         for: leave the options out to use it as it is, or stop every VM and start ivringd once with --reformat"
     )]
     OtherGeometry {
         /// The file.
@@ -151,7 +151,8 @@ impl Region {
     }
 }
 
-fn map(file: &RegionFile) -> Result<MappedFile, OpenError> {
+/// Maps all of it.
+pub(crate) fn map(file: &RegionFile) -> Result<MappedFile, OpenError> {
     MappedFile::map(file.file(), file.size())
         .map_err(|source| OpenError::Map { path: file.path().display().to_string(), source })
 }

@@ -1,7 +1,7 @@
 //! The file behind a region: found or made, checked, locked, allocated, and watched.
 //!
 //! A VM that runs keeps the file it opened. So a file that is there is never removed, truncated or made anew: it is
-//! used as it is, or refused with nothing changed.
+//! used as it is, or refused with nothing changed. Only a region that nobody maps may get another size.
 
 mod content;
 mod create;
@@ -105,6 +105,14 @@ impl RegionFile {
         warn_if_open_to_all(&self.file, path);
         self.size = size;
         Ok(self)
+    }
+
+    /// Gives it another size, all of it allocated. Only for a region that nobody maps.
+    pub(crate) fn resize(&mut self, size: u64) -> Result<(), RegionError> {
+        allocate(&self.file, &self.path, size)?;
+        self.file.set_len(size).map_err(|error| io_error(&self.path, "resize", error))?;
+        self.size = size;
+        Ok(())
     }
 
     /// The open file, to be mapped.

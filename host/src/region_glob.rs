@@ -105,7 +105,7 @@ impl RegionGlob {
 }
 
 /// True for a regular file with at least a byte. A symbolic link is not followed and so never taken.
-fn has_content(path: &Path) -> bool {
+pub(crate) fn has_content(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|file| file.is_file() && file.len() > 0)
 }
 

@@ -4,15 +4,20 @@
 //! belongs to one file: another inode or another generation, and it is not believed.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ivring_proto::layout::Version;
 use ivring_proto::session::{Binding, Identity, Port, Text, Uuid};
+use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use crate::region_file::RegionFile;
+
+/// Longest table that is read, in bytes. 255 sessions are 100 KiB; the rest is for machines that were sighted.
+const LONGEST: u64 = 4 << 20;
 
 /// What is kept.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,16 +82,22 @@ pub(crate) struct SessionTable {
 }
 
 impl SessionTable {
-    /// Reads the table of `region` in `folder`. One that is missing, damaged or of another region is an empty one.
+    /// Reads the table of `region` in `folder`. One that is missing, damaged, somebody else's or of another region is an
+    /// empty one.
     pub(crate) fn open(folder: &Path, region: &RegionFile, generation: u64) -> io::Result<Self> {
         let name = region.path().file_name().unwrap_or_default().to_string_lossy();
         let path = folder.join(format!("{name}.sessions"));
         let file = region.file().metadata()?;
         let empty = Table { device: file.dev(), inode: file.ino(), generation, ..Table::default() };
-        let found = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice::<Table>(&bytes).ok(),
+        let found = match read_own(&path) {
+            Ok(bytes) => serde_json::from_slice::<Table>(&bytes)
+                .inspect_err(|error| tracing::warn!("{}: left out: {error}", path.display()))
+                .ok(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
+            Err(error) => {
+                tracing::warn!("{}: left out: {error}", path.display());
+                None
+            }
         };
         let same = |table: &Table| {
             (table.device, table.inode, table.generation) == (empty.device, empty.inode, empty.generation)
@@ -133,8 +144,27 @@ impl SessionTable {
     }
 }
 
+/// Reads a file that this user wrote, or root. Nothing else is believed: the folder may be one that others can write to.
+fn read_own(path: &Path) -> io::Result<Vec<u8>> {
+    // O_NONBLOCK: a FIFO in its place must not stop us here.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || ![geteuid().as_raw(), 0].contains(&metadata.uid()) {
+        return Err(io::Error::other(format!("no file of user {} or root", geteuid())));
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(io::Error::other(format!("more than {LONGEST} bytes")));
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn binding(nonce: u64) -> Binding {
@@ -165,10 +195,43 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_table_is_an_empty_one() {
+    fn what_is_no_table_of_ours_is_an_empty_one_and_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let region = RegionFile::open(&folder.path().join("region"), Some(1 << 20)).unwrap();
-        std::fs::write(folder.path().join("region.sessions"), b"{\"device\":").unwrap();
-        assert_eq!(SessionTable::open(folder.path(), &region, 1).unwrap().session(0), None);
+        let path = folder.path().join("region.sessions");
+        let mut table = SessionTable::open(folder.path(), &region, 1).unwrap();
+        table.keep([(0, &binding(1))].into_iter(), [].into_iter()).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+
+        type Spoil<'a> = &'a dyn Fn();
+        let spoils: [(&str, Spoil); 6] = [
+            ("cut", &|| std::fs::write(&path, &good[..good.len() / 2]).unwrap()),
+            ("garbage", &|| std::fs::write(&path, [0xff; 1000]).unwrap()),
+            ("endless", &|| File::create(&path).unwrap().set_len(1 << 40).unwrap()),
+            ("a link", &|| {
+                std::fs::write(&elsewhere, &good).unwrap();
+                std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+            }),
+            ("a FIFO", &|| nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap()),
+            ("somebody's", &|| {
+                std::fs::write(&path, &good).unwrap();
+                if geteuid().is_root() {
+                    std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+                } else {
+                    std::fs::write(&path, "").unwrap();
+                }
+            }),
+        ];
+        for (what, spoil) in spoils {
+            std::fs::remove_file(&path).unwrap();
+            spoil();
+            let mut table = SessionTable::open(folder.path(), &region, 1).unwrap();
+            assert_eq!(table.session(0), None, "{what}");
+            table.keep([(0, &binding(1))].into_iter(), [].into_iter()).unwrap();
+            let again = SessionTable::open(folder.path(), &region, 1).unwrap();
+            assert_eq!(again.session(0), Some(binding(1)), "{what}");
+        }
+        assert_eq!(std::fs::read(&elsewhere).unwrap(), good, "written through the link");
     }
 }

@@ -56,7 +56,7 @@ fn a_vm_is_gone_with_its_process() {
     assert_eq!(found.runs, Runs::Vm(vec![uuid]));
     assert_eq!(scan.is_mapped_by_others(), Some(true));
     assert_eq!(sightings.vm_is_gone(&scan, uuid), Some(false));
-    sightings.note(&scan);
+    sightings.note(&scan, |_| true);
 
     drop(child);
     let scan = Mappers::scan(&region).unwrap();

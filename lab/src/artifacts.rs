@@ -70,6 +70,15 @@ pub fn build_flood() -> Result<PathBuf, Error> {
     build_static("ivring-lab", "--bin", "ivring-flood")
 }
 
+/// Builds `ivring-scribbler`, statically linked, for guests, or finds it up to date.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if it does not compile.
+pub fn build_scribbler() -> Result<PathBuf, Error> {
+    build_static("ivring-lab", "--bin", "ivring-scribbler")
+}
+
 /// Builds the example `load` of the guest's library, statically linked, for guests, or finds it up to date.
 ///
 /// # Errors
@@ -109,9 +118,14 @@ fn build_static_for(profile: &str, package: &str, kind: &str, program: &str) -> 
 }
 
 fn build(arguments: &[&str], flags: &[&str]) -> Result<Vec<PathBuf>, Error> {
+    build_in(FOLDER, arguments, flags)
+}
+
+/// Builds in a folder among the lab's, and returns the paths of the programs.
+pub(crate) fn build_in(folder: &str, arguments: &[&str], flags: &[&str]) -> Result<Vec<PathBuf>, Error> {
     let mut command = cargo(&["build", "--message-format=json-render-diagnostics"]);
     with_flags(&mut command, flags);
-    into_folder(&mut command, FOLDER);
+    into_folder(&mut command, folder);
     let output =
         command.args(arguments).stderr(Stdio::inherit()).output().map_err(Error::io("cannot start cargo"))?;
     if !output.status.success() {
@@ -126,7 +140,8 @@ fn build(arguments: &[&str], flags: &[&str]) -> Result<Vec<PathBuf>, Error> {
     Ok(messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect())
 }
 
-fn find(built: &[PathBuf], name: &str) -> Result<PathBuf, Error> {
+/// The program of this name among those that were built.
+pub(crate) fn find(built: &[PathBuf], name: &str) -> Result<PathBuf, Error> {
     built
         .iter()
         .find(|path| path.file_name().is_some_and(|file| file == name))

@@ -6,7 +6,6 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `progress` | the steps as they pass |
-//! | `daemon` | the daemon |
 //! | `peer` | what the guest's end is asked to do |
 //! | `machine`, `host_process` | the two kinds of guest's end |
 //! | `pings`, `messages`, `heard` | what is measured and checked |
@@ -15,7 +14,6 @@
 //! | `table` | what it came to |
 //! | `keep` | what `--keep` says, and how it waits |
 
-mod daemon;
 mod heard;
 mod host_process;
 mod keep;
@@ -33,11 +31,10 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ivring_proto::control::ClientError;
 use ivring_vm_config::Shmem;
 
+use crate::daemon::{Daemon, failed, target};
 use crate::{Accelerator, Artifacts, Consent, Error, Lab, build_flood, flood, prepare};
-use daemon::{Daemon, target};
 use host_process::HostProcess;
 use machine::Machine;
 use peer::Peer;
@@ -116,7 +113,7 @@ fn show(
     region: &Shmem,
 ) -> Result<(), Error> {
     let mut daemon = progress.step("ivringd starts", || {
-        let daemon = Daemon::start(lab, &programs.ivringd, region)?;
+        let daemon = Daemon::start(lab, &programs.ivringd, &[region.name()], region.size())?;
         Ok((daemon, format!("region {} of {}", region.path(), region.size())))
     })?;
     let mut members = match lab.accelerator() {
@@ -271,9 +268,4 @@ fn check_removed(region: &Shmem) -> Result<(), Error> {
         Ok(false) => Ok(()),
         _ => Err(Error::Failed(format!("{} is still there", region.path()))),
     }
-}
-
-/// Turns a client's error into one that says what was tried; made for `map_err`.
-fn failed(what: &str) -> impl FnOnce(ClientError) -> Error {
-    move |error| Error::Failed(format!("{what}: {error}"))
 }

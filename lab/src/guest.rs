@@ -1,5 +1,7 @@
 //! A virtual machine of the lab.
 
+mod snapshots;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::channel::Doorway;
+use crate::channel::{Channel, Doorway};
 use crate::process::Process;
 use crate::qmp::Qmp;
 use crate::shell::{Answer, Shell};
@@ -49,14 +51,21 @@ impl Booting {
     /// # Errors
     ///
     /// [`Error::Failed`] if it does not; the text shows QEMU's messages and the end of the console. The guest is ended.
-    pub fn wait(mut self, limit: Duration) -> Result<Guest, Error> {
-        let connected = Instant::now() + CONNECT_LIMIT;
+    pub fn wait(self, limit: Duration) -> Result<Guest, Error> {
         let ready = self.started + limit;
-        let mut connect = |doorways: Doorways| -> Result<(Qmp, Shell), Error> {
+        self.connect(|_, shell| Shell::wait(shell, ready))
+    }
+
+    /// Waits until QEMU has connected, and until `up` says that the guest runs.
+    fn connect(mut self, up: impl FnOnce(&mut Qmp, Channel) -> Result<Shell, Error>) -> Result<Guest, Error> {
+        let connected = Instant::now() + CONNECT_LIMIT;
+        let connect = |doorways: Doorways| -> Result<(Qmp, Shell), Error> {
             let mut alive = || self.process.status().map(|ended| ended.is_none());
             let shell = doorways.shell.accept(connected, &mut alive)?;
             let monitor = doorways.monitor.accept(connected, &mut alive)?;
-            Ok((Qmp::open(monitor, connected)?, Shell::wait(shell, ready)?))
+            let mut qmp = Qmp::open(monitor, connected)?;
+            let shell = up(&mut qmp, shell)?;
+            Ok((qmp, shell))
         };
         match connect(self.doorways) {
             Ok((qmp, shell)) => Ok(Guest {

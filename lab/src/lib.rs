@@ -18,19 +18,26 @@
 
 mod accelerator;
 mod artifacts;
+mod attack;
 mod cargo;
 mod channel;
+mod chaos;
+mod daemon;
 mod demo;
+mod dice;
 mod elf;
 mod error;
 mod flood;
+mod fuzz;
 mod guest;
 mod guest_agent;
 mod initramfs;
 mod keeper;
 mod lab;
+mod last_store;
 mod libvirt;
 mod logs;
+pub mod malicious_peer;
 mod modules;
 pub mod old_peer;
 mod packages;
@@ -38,6 +45,7 @@ mod prerequisites;
 mod process;
 mod qemu;
 mod qmp;
+mod scribbler;
 mod shell;
 pub mod verify;
 mod vhost_vsock;
@@ -46,20 +54,25 @@ mod workspace;
 
 pub use accelerator::Accelerator;
 pub use artifacts::{
-    Artifacts, build_compare_guest, build_flood, build_load_example, build_table_example, build_vm_config,
-    build_witness,
+    Artifacts, build_compare_guest, build_flood, build_load_example, build_scribbler, build_table_example,
+    build_vm_config, build_witness,
 };
+pub use attack::{Attack, Report as AttackReport, attack};
+pub use chaos::{Chaos, Chaotic, chaos};
 pub use demo::{Demo, demo};
 pub use error::Error;
 pub use flood::{Flood, flood};
+pub use fuzz::{Fuzz, FuzzTarget, fuzz, run_input};
 pub use guest::{BOOT_LIMIT, Booting, Guest};
 pub use keeper::Keeper;
 pub use lab::{Lab, Plan};
+pub use last_store::{Deaths, KillEveryStore, Withheld, act, kill_every_store};
 pub use libvirt::{Embedded, Image, PASSWORD, PrivateLibvirtd, StockHost};
 pub use modules::load_virtio;
-pub use packages::{Consent, Tools, prepare, prepare_libvirt};
-pub use prerequisites::{libvirt_or_skip, or_skip, tools_or_skip};
+pub use packages::{Consent, Tools, prepare, prepare_disks, prepare_libvirt};
+pub use prerequisites::{disks_or_skip, libvirt_or_skip, or_skip, tools_or_skip};
 pub use process::Process;
+pub use scribbler::{Garbage, Scribbled, scribble};
 pub use shell::Answer;
 pub use vhost_vsock::prepare_vhost_vsock;
 

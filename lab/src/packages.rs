@@ -13,6 +13,8 @@ use crate::{Error, elf};
 const KERNEL: &str = "linux-image-cloud-amd64";
 const QEMU_PACKAGE: &str = "qemu-system-x86";
 const BUSYBOX_PACKAGE: &str = "busybox-static";
+/// What makes images of disks.
+const DISK_PACKAGE: &str = "qemu-utils";
 const VIRSH_PACKAGE: &str = "libvirt-clients";
 /// Of all packages of libvirt's daemon the one that holds the program and no unit: nothing starts when it is installed.
 const LIBVIRTD_PACKAGE: &str = "libvirt-daemon";
@@ -110,6 +112,32 @@ pub fn prepare(kernel: Option<&Path>, consent: Consent) -> Result<Tools, Error> 
 pub(crate) fn prepare_python(consent: Consent) -> Result<(), Error> {
     if in_path("python3").is_none() {
         install(&["python3"], false, consent)?;
+    }
+    Ok(())
+}
+
+/// Finds or installs `qemu-img`, for guests with a disk in which QEMU keeps snapshots.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub fn prepare_disks(consent: Consent) -> Result<PathBuf, Error> {
+    const PROGRAM: &str = "qemu-img";
+    if in_path(PROGRAM).is_none() {
+        install(&[DISK_PACKAGE], false, consent)?;
+    }
+    in_path(PROGRAM)
+        .ok_or_else(|| Error::Failed(format!("{PROGRAM} is still not there after its package was installed")))
+}
+
+/// Finds or installs a C++ compiler, which builds the fuzzer's engine.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub(crate) fn prepare_compiler(consent: Consent) -> Result<(), Error> {
+    if in_path("c++").is_none() {
+        install(&["g++"], false, consent)?;
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use std::env;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
-use crate::{Consent, Error, Tools, prepare, prepare_libvirt};
+use crate::{Consent, Error, Tools, prepare, prepare_disks, prepare_libvirt};
 
 /// The programs for a test, or `None` after a line that says why it is skipped.
 ///
@@ -26,6 +27,16 @@ pub fn tools_or_skip(test: &str) -> Option<Tools> {
 #[must_use]
 pub fn libvirt_or_skip(test: &str) -> Option<()> {
     or_skip(test, prepare_libvirt(consent()))
+}
+
+/// As [`tools_or_skip`], for a test whose guests have disks: `qemu-img`.
+///
+/// # Panics
+///
+/// As [`tools_or_skip`].
+#[must_use]
+pub fn disks_or_skip(test: &str) -> Option<PathBuf> {
+    or_skip(test, prepare_disks(consent()))
 }
 
 fn consent() -> Consent {

@@ -41,6 +41,11 @@ impl Shell {
         Ok(Self { channel, number: 0 })
     }
 
+    /// The shell of a guest that was restored from a snapshot, in which it took commands already.
+    pub fn restored(channel: Channel) -> Self {
+        Self { channel, number: 0 }
+    }
+
     /// Waits until the guest takes commands again after a reboot.
     ///
     /// # Errors

@@ -13,6 +13,7 @@
 //! | `asking`, `answering` | requests, and the answers to the peer's |
 //! | `pinging` | pings while all that goes on |
 //! | `conversation` | all of it with one peer |
+//! | `program` | its command line |
 //! | `side` | what the two sides have alike |
 //! | `host`, `guest` | the two sides |
 //! | `delivery` | the check of the journals of both sides: messages of one record |
@@ -28,6 +29,7 @@ mod journal;
 mod message;
 mod outcomes;
 mod pinging;
+mod program;
 mod sending;
 mod side;
 mod work;
@@ -36,5 +38,9 @@ pub use delivery::{Delivery, Disproof, check};
 pub use guest::run_guest;
 pub use host::run_host;
 pub use journal::{End, Journal, Line, What, read_journal};
-pub use outcomes::{Outcomes, check_outcomes};
+pub use outcomes::{Outcomes, check_order, check_outcomes};
+pub use program::Program;
 pub use work::Work;
+
+pub(crate) use journal::random;
+pub(crate) use message::{Message, mixed};

@@ -4,11 +4,13 @@ use std::fs;
 use std::path::Path;
 
 /// Where the tests are that a word before a name stands for.
-const PLACES: [(&str, &str); 4] = [
+const PLACES: [(&str, &str); 6] = [
     ("e2e", "lab/tests/end_to_end/"),
     ("exchange", "proto/tests/exchange/"),
     ("session", "proto/tests/session/"),
     ("crash", "proto/tests/ring_crash.rs"),
+    ("lab", "lab/tests/"),
+    ("writers", "lab/tests/second_writers/"),
 ];
 
 fn read(path: &str) -> String {

@@ -19,8 +19,8 @@ mod superblock;
 
 pub use geometry::{ChannelPlace, Geometry, GeometryError, RingPlace};
 pub use superblock::{
-    MAGIC, RegionState, Superblock, SuperblockError, Version, VersionRange, read_superblock,
-    read_superblock_of, write_state, write_superblock, write_versions,
+    MAGIC, RegionState, Superblock, SuperblockError, Version, VersionRange, WrongWord, mend_superblock,
+    read_superblock, read_superblock_of, write_state, write_superblock, write_versions,
 };
 
 /// The unit in which pages are counted, in bytes; a protocol constant, whatever the machine's page size.
@@ -121,6 +121,8 @@ pub mod cell_word {
     pub const PORT: u64 = 72;
     /// The name the guest gives itself, 64 bytes, NUL padded.
     pub const NAME: u64 = 104;
+    /// 1 when the guest's last session ended because somebody else wrote in its place; else 0.
+    pub const SECOND_WRITER: u64 = 168;
     /// Checksum over every word of the cell before it.
     pub const CHECKSUM: u64 = 248;
     /// Number of cells.
@@ -218,7 +220,8 @@ const _: () = {
     assert!(answer_word::TEXT + answer_word::TEXT_LEN as u64 == status_word::ANSWER);
     assert!(cell_word::COUNT * cell_word::SIZE == PAGE);
     assert!(cell_word::PORT + PORT_LEN as u64 == cell_word::NAME);
-    assert!(cell_word::NAME + NAME_LEN as u64 <= cell_word::CHECKSUM);
+    assert!(cell_word::NAME + NAME_LEN as u64 == cell_word::SECOND_WRITER);
+    assert!(cell_word::SECOND_WRITER + 8 <= cell_word::CHECKSUM);
     assert!(cell_word::CHECKSUM + 8 == cell_word::SIZE);
     assert!(entry_word::CHALLENGE + 8 <= entry_word::SIZE && entry_word::SIZE == LINE);
     assert!(control_word::TEXT + LINE == control_word::SIZE);

@@ -28,7 +28,7 @@ pub use envelope::{ENVELOPE, EnvelopeError, InvalidTopic, Kind, MAX_TOPIC, Statu
 #[cfg(feature = "std")]
 pub use exchange::{
     Arrival, Budget, DEFAULT_MAX_MESSAGE, DEFAULT_MAX_REASSEMBLY, Declined, Exchange, Incarnation, Losses,
-    Outcome, Unanswered, WINDOW, is_transfer,
+    Outcome, Tried, Unanswered, WINDOW, WaitingAnswers, is_transfer,
 };
 pub use format::format_region;
 pub use fragment::Fragment;

@@ -4,6 +4,8 @@
 //! the others exist to test the very same source of ring and session: a loom model, a simulation that kills a process
 //! before any single store, one of stores that leave a processor in any order, and a slow mapping.
 
+#[cfg(all(feature = "std", unix))]
+mod bus_error;
 #[cfg(feature = "std")]
 mod combining;
 mod copy;
@@ -13,9 +15,9 @@ mod fences;
 mod forward;
 #[cfg(feature = "std")]
 mod heap;
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", unix))]
 mod mapped;
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", unix))]
 mod mixed;
 #[cfg(all(loom, feature = "std"))]
 mod model;
@@ -29,6 +31,8 @@ mod streamed;
 #[cfg(feature = "std")]
 mod words;
 
+#[cfg(all(feature = "std", unix))]
+pub use bus_error::guard_mappings;
 #[cfg(feature = "std")]
 pub use combining::CombiningMemory;
 pub use copy::CopyRoutine;
@@ -37,9 +41,9 @@ pub use crash::{CrashMemory, Killed};
 pub use fences::{Fences, MemoryType, Uncached, WriteBack, WriteCombining};
 #[cfg(feature = "std")]
 pub use heap::HeapMemory;
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", unix))]
 pub use mapped::MappedFile;
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", unix))]
 pub use mixed::MixedMapping;
 #[cfg(all(loom, feature = "std"))]
 pub use model::ModelMemory;

@@ -15,8 +15,12 @@
 //! | `caching` | how a guest has mapped the region, for the operator |
 //! | `close` | why sessions end |
 //! | `guest` | the guest's part: [`Joiner`], [`Attachment`] |
-//! | `host` | the host's part: [`Channel`] |
+//! | `host_pulse` | the host's heartbeat, and how it gives way to another writer: [`HostPulse`] |
+//! | `scanned_cells` | requests that a host finds: [`ScannedCells`] |
+//! | `admission` | what it decides about each: [`Admission`] |
+//! | `host` | the host's part of a session: [`Channel`] |
 
+mod admission;
 mod answer;
 mod caching;
 mod cell;
@@ -24,23 +28,28 @@ mod close;
 mod entry;
 mod guest;
 mod host;
+mod host_pulse;
 mod identity;
 #[cfg(all(test, loom))]
 mod orderings;
 mod printable;
 mod pulse;
+mod scanned_cells;
 mod text;
 
+pub use admission::Admission;
 pub use answer::{Answer, Refusal, clear_answer, read_answer, write_answer};
 pub use caching::Caching;
 pub use cell::{JoinRequest, clear_request, is_still_there, read_request, write_request};
 pub use close::CloseReason;
-pub use entry::{ChannelState, Entry, read_entry};
+pub use entry::{ChannelState, Entry, EntryError, read_entry};
 pub use guest::{Attachment, AttachmentEvent, JoinProgress, Joiner, Offer};
-pub use host::{Admission, Binding, Channel, ChannelEvent, HostPulse, Phase, ScannedCells, Starts};
+pub use host::{Binding, Channel, ChannelEvent, Phase, Starts};
+pub use host_pulse::{HostPulse, Rival};
 pub use identity::{Identity, InvalidText, Port};
 pub use printable::{Printable, printable};
 pub use pulse::{BEAT, Liveness, Pulse, SecondWriter, Watch};
+pub use scanned_cells::ScannedCells;
 pub use text::Text;
 pub use uuid::Uuid;
 

@@ -39,6 +39,7 @@ fn request() -> JoinRequest {
         features_required: 0,
         features_optional: 0,
         name: Text::truncated("web1"),
+        second_writer: false,
     }
 }
 

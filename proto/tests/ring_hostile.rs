@@ -115,6 +115,13 @@ fn walked_then(words: &[(u64, u64)]) -> Fault {
 }
 
 #[test]
+fn a_refused_start_is_not_looked_at() {
+    let consumer = Consumer::start(memory(), place(CAPACITY), SALT, START + 4, START + 4);
+    assert_eq!(consumer.fault(), Some(Fault::Start { position: START + 4 }));
+    assert!(!consumer.is_behind_hint());
+}
+
+#[test]
 fn a_head_must_stay_between_the_last_one_and_what_is_published() {
     let three_records = || {
         let memory = memory();

@@ -189,6 +189,7 @@ impl Agent {
     pub(super) fn waits_for(&self) -> String {
         match &self.guest {
             None => self.no_guest.clone(),
+            Some(guest) if let Some(lost) = guest.lost() => lost.to_string(),
             Some(guest) => {
                 guest.waiting().map_or_else(|| "joining".to_owned(), |waiting| waiting.to_string())
             }

@@ -72,6 +72,6 @@ pub(super) fn can_pass(error: &MapError) -> bool {
         }
         MapError::Discover(DiscoverError::Bar(BarError::NotRoot { .. } | BarError::Lockdown { .. }))
         | MapError::Discover(DiscoverError::NotIvshmem { .. }) => false,
-        MapError::Discover(_) | MapError::Size { .. } => true,
+        MapError::Discover(_) | MapError::Link { .. } | MapError::Size { .. } => true,
     }
 }

@@ -71,6 +71,13 @@ impl Agent {
                 self.log(now, format_args!("the region's file was replaced; joining the new one"));
                 self.detached("the region's file was replaced");
             }
+            Event::RegionLost(lost) => {
+                self.log(now, format_args!("detached, the region is lost: {lost}; looking for it again"));
+                self.detached(&lost.to_string());
+            }
+            Event::RegionFound => {
+                self.log(now, format_args!("found a region's memory again; joining anew"));
+            }
             Event::HostRestarted => {
                 self.host_is(Host::Alive, "the host was started anew; nothing is lost", now)
             }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use ivring_proto::control::{ClientId, MAX_BODY};
-use ivring_proto::link::SendError;
+use ivring_proto::link::{SendError, Topic};
 
 use crate::{Guest, GuestSendError};
 
@@ -58,6 +58,10 @@ impl Sends {
     /// Sends a message now, or keeps it until there is room. `None` when it was kept.
     pub(super) fn begin(&mut self, guest: &mut Guest, message: Message, now: Instant) -> Option<Ended> {
         let Message { client, id, .. } = message;
+        // What waits is bounded by the lengths of payloads, and a topic that is none can be as long as a frame's header.
+        if let Err(error) = Topic::new(&message.topic) {
+            return Some(Ended { client, id, result: Err(SendFailure::Link(error.into())) });
+        }
         let may_wait = message.deadline > now;
         if !self.waiting.is_empty() {
             let before = self.waiting.len();

@@ -107,8 +107,6 @@ pub(crate) struct Counters {
     pub(crate) losses: ivring_proto::link::Losses,
     /// Messages from the host to which nobody listened, besides those counted as unwanted.
     pub(crate) unheard: u64,
-    /// Answers to the host's requests for which there was no room.
-    pub(crate) answers_lost: u64,
 }
 
 impl Agent {
@@ -146,7 +144,7 @@ impl Agent {
             channel,
             host: attached.then_some(self.host),
             max_message,
-            counters: Counters { passed, losses, unheard: self.unheard, answers_lost: self.answers.lost() },
+            counters: Counters { passed, losses, unheard: self.unheard },
             clients,
         }
     }

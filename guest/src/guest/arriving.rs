@@ -75,7 +75,10 @@ impl Guest {
                     break;
                 }
                 Err(error) => {
-                    self.events.push_back(Event::Fault(error));
+                    // Without its pages the region is lost, and that is told at the next look.
+                    if self.region.memory.broken_at().is_none() {
+                        self.events.push_back(Event::Fault(error));
+                    }
                     self.exchange.end();
                     break;
                 }

@@ -38,6 +38,11 @@ impl Guest {
         self.exchange.losses()
     }
 
+    /// So many answers to the host's requests were dropped for want of room.
+    pub(crate) fn lose_answers(&mut self, count: u64) {
+        self.exchange.lose_answers(count);
+    }
+
     /// Largest payload of a message, in bytes; 0 when not attached.
     pub fn max_payload(&mut self, topic: &str) -> usize {
         let record = self.max_record(topic);

@@ -219,7 +219,10 @@ fn serve(path: &Path, jobs: &Receiver<Job>, tell: &Sender<Heard>) {
                         FrontDesk::refuse(&memory, &geometry, cell, &request, refusal);
                         Heard::Refused { why: refusal.to_string() }
                     }
-                    HostEvent::Stale | HostEvent::Back | HostEvent::Undelivered { .. } => continue,
+                    HostEvent::Stale
+                    | HostEvent::Back
+                    | HostEvent::Fault { .. }
+                    | HostEvent::Undelivered { .. } => continue,
                 };
                 let _ = tell.send(heard);
             }

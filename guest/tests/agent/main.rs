@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
 
 mod agent;
+mod broken;
 mod commands;
 mod configuration;
 mod control;

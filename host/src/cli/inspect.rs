@@ -2,14 +2,16 @@
 
 mod view;
 
-use ivring_proto::console::{Failure, Output, shown};
-use ivring_proto::control::Code;
+use ivring_proto::console::{Endpoint, Failure, Output, shown};
+use ivring_proto::control::{Code, Request};
 use ivring_proto::layout::SuperblockError;
-use ivring_proto::memory::MappedFile;
+use ivring_proto::memory::{MappedFile, guard_mappings};
 
 use super::amount::bytes;
+use super::last_time::last_fault;
 use super::options::Inspect;
 use super::table::{Align, table};
+use crate::listing::{Guest, Guests, Status};
 use crate::region::superblock_code;
 use crate::region_file::RegionFile;
 use crate::region_name::region_path;
@@ -25,18 +27,35 @@ const CHANNELS: [(&str, Align); 7] = [
     ("TO GUEST", Align::Right),
 ];
 
-/// Shows what a region's file holds. Reads only.
-pub(super) fn inspect(inspect: &Inspect, out: &mut Output) -> Result<(), Failure> {
+/// Shows what a region's file holds, and what the daemon that serves it, if one does, says of its guests. Reads only.
+pub(super) fn inspect(inspect: &Inspect, daemon: &Endpoint, out: &mut Output) -> Result<(), Failure> {
     let path = region_path(&inspect.region).map_err(|error| Failure::new(error.code(), error.to_string()))?;
     let file =
         RegionFile::open_read_only(&path).map_err(|error| Failure::new(error.code(), error.to_string()))?;
+    guard_mappings()
+        .map_err(|error| Failure::new(Code::Failure, format!("cannot handle SIGBUS: {error}")))?;
     let memory = MappedFile::map_read_only(file.file(), file.size())
         .map_err(|error| Failure::new(Code::Failure, format!("cannot map {}: {error}", path.display())))?;
-    let view = RegionView::read(&file, &memory);
+    let mut view = RegionView::read(&file, &memory);
+    if let Some(at) = memory.broken_at() {
+        let (path, now) = (path.display(), file.file().metadata().map_or(0, |now| now.len()));
+        let text =
+            format!("{path} had no page at offset {at:#x} as it was looked at; it has {now} bytes now");
+        return Err(Failure::new(Code::Failure, text));
+    }
+    let guests = guests_of(&view.path, daemon).unwrap_or_default();
+    if let Content::Sound(sound) = &mut view.content {
+        for guest in &guests {
+            sound.tell_faults(guest);
+        }
+    }
     if out.json {
         out.json(&view)?;
     } else {
         print(&view, out)?;
+        for fault in guests.iter().filter_map(last_fault) {
+            out.line(fault)?;
+        }
     }
     match &view.content {
         Content::Unusable { error, .. } => Err(Failure::Silent(match error {
@@ -48,6 +67,16 @@ pub(super) fn inspect(inspect: &Inspect, out: &mut Output) -> Result<(), Failure
         }
         Content::Sound(_) => Ok(()),
     }
+}
+
+/// What the daemon says of the guests of the region in that file; `None` where none serves it, or it may not be asked.
+fn guests_of(path: &str, daemon: &Endpoint) -> Option<Vec<Guest>> {
+    let mut client = daemon.connect().ok()?;
+    let status: Status = client.call(&Request::Status, &[]).ok()?.0.payload().ok()?;
+    let served = status.regions.into_iter().find(|region| region.path == path)?;
+    let mut list: Guests = client.call(&Request::List, &[]).ok()?.0.payload().ok()?;
+    list.guests.retain(|guest| guest.region == served.region);
+    Some(list.guests)
 }
 
 fn print(view: &RegionView, out: &mut Output) -> Result<(), Failure> {

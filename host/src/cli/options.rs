@@ -51,8 +51,13 @@ pub(super) enum Command {
 
 /// List the guests of every region, with their state and counters.
 ///
-/// Columns that would be empty are left out: FULL counts tries to send that found the guest's ring full, DROPPED what came
-/// from the guest and was left out, FAILED what it did not take or answer, AGAIN what a restarted daemon received once more.
+/// Columns that would be empty are left out: FAULTS counts how often the guest wrote what cannot be right and lost its session
+/// (below the table stands the last time, with field and value), FULL tries to send that found the guest's ring full, DROPPED what came
+/// from the guest and was left out, FAILED what it did not take or answer, AGAIN what a restarted daemon received once more,
+/// HELD is memory of the daemon for messages that have not come whole and answers that the guest has not taken.
+///
+/// A line follows for each region that should be served and is not, with the reason. Exits 1 when the one named with --region
+/// is among them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

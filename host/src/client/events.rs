@@ -33,6 +33,8 @@ pub(super) fn converted(event: control::Event, body: Vec<u8>) -> Option<Event> {
 fn happened(from: Option<GuestIdentity>, what: Happening, body: Vec<u8>) -> Option<Event> {
     match what {
         Happening::SecondWriter { detail, .. } => return Some(Event::SecondWriter(detail)),
+        Happening::Regained => return Some(Event::Regained),
+        Happening::SuperblockMended { detail, .. } => return Some(Event::SuperblockMended(detail)),
         Happening::RegionLost { reason } => return Some(Event::Disconnected { reason }),
         _ => {}
     }
@@ -64,7 +66,10 @@ fn happened(from: Option<GuestIdentity>, what: Happening, body: Vec<u8>) -> Opti
         Happening::Unanswered { request, why, waited_ms } => {
             Event::Unanswered { guest, id: request, why: unanswered(why, Duration::from_millis(waited_ms))? }
         }
-        Happening::SecondWriter { .. } | Happening::RegionLost { .. } => return None,
+        Happening::SecondWriter { .. }
+        | Happening::Regained
+        | Happening::SuperblockMended { .. }
+        | Happening::RegionLost { .. } => return None,
     })
 }
 

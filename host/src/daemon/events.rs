@@ -100,7 +100,28 @@ impl Daemon {
             }
             Event::SecondWriter(second) => {
                 let region = region.host.path().display();
-                log!(error, self, None, Kind::SecondWriter, "{region}: {second}");
+                log!(
+                    error,
+                    self,
+                    None,
+                    Kind::SecondWriter,
+                    "{region}: {second}: a snapshot or a copy was put back over the region, or another program serves it; \
+                     every session is over, and nobody is served there until it has been left alone for 2.5 s"
+                );
+            }
+            Event::SuperblockMended(wrong) => {
+                let region = region.host.path().display();
+                log!(error, self, None, Kind::SuperblockMended, "{region}: {wrong}; put right");
+            }
+            Event::Regained => {
+                let region = region.host.path().display();
+                log!(
+                    warn,
+                    self,
+                    None,
+                    Kind::SecondWriter,
+                    "{region}: nobody else writes there any more: its guests join anew"
+                );
             }
             _ => {}
         }

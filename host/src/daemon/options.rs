@@ -35,6 +35,13 @@ pub(super) struct Options {
     #[arg(long, value_name = "N")]
     pub(super) channels: Option<u64>,
 
+    /// Format the regions anew that are named without a pattern, for another size or number of channels.
+    ///
+    /// Refused while another process maps one of them: power off its VMs and stop its agents first. Whose channels these
+    /// were, and what waits in them, is forgotten. To be given once, so no configuration may hold it.
+    #[arg(long)]
+    pub(super) reformat: bool,
+
     /// How to wait for messages: `latency` spins, `balanced` sleeps up to 4 ms, `power` up to 20 ms.
     #[arg(long, value_parser = profile(), default_value = Profile::default().name())]
     pub(super) profile: Profile,
@@ -43,9 +50,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "BYTES", value_parser = parse_message_size, default_value = "64M")]
     pub(super) max_message: usize,
 
-    /// Memory of each region for messages that arrive in pieces, until they are whole.
+    /// Memory of each region for messages that arrive in pieces, until they are whole; as much again for answers to guests.
     ///
-    /// A message for which there is none left is declined, and its sender told.
+    /// A message for which there is none left is declined, and its sender told. An answer that a guest has not taken, and for
+    /// which there is none left, is dropped and counted.
     #[arg(long, value_name = "BYTES", value_parser = parse_byte_size, default_value = "256M")]
     pub(super) max_reassembly: u64,
 

@@ -1,9 +1,8 @@
 //! Answers to what guests ask, and those that wait for room.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
-use ivring_proto::link::{SendError, Status};
+use ivring_proto::link::{Status, WaitingAnswers};
 use ivring_proto::session::Identity;
 use serde::Serialize;
 
@@ -15,8 +14,8 @@ use super::log_limit::Kind;
 const ECHO: &str = "ivring.echo";
 /// Answers with [`Info`] as JSON.
 const INFO: &str = "ivring.info";
-/// Bytes of answers that may wait for one guest. Who asks for more than it receives loses the rest.
-const MOST_BYTES: usize = 1 << 20;
+/// A guest for which no more than so many bytes of answers wait is never refused more for the sake of others.
+const SHARE: usize = 64 << 10;
 
 /// No ring has that much room.
 const NOT_TRIED: u64 = u64::MAX;
@@ -45,22 +44,14 @@ struct Info<'a> {
     uptime_ms: u128,
 }
 
-#[derive(Debug)]
-struct Answer {
-    id: u64,
-    status: Status,
-    payload: Vec<u8>,
-}
-
 /// The answers that wait for one guest's ring.
 #[derive(Debug)]
-pub(super) struct WaitingAnswers {
+pub(super) struct GuestAnswers {
     region: RegionId,
     guest: Identity,
     /// Room in the ring before the first was last tried; nothing to try while it is the same.
     room: u64,
-    bytes: usize,
-    answers: VecDeque<Answer>,
+    waiting: WaitingAnswers,
 }
 
 impl Desk {
@@ -81,11 +72,12 @@ impl Desk {
             },
         };
         if !self.give(hosts, region, guest, id, status, payload) {
-            self.log_lost_answer(guest, "it does not receive those that wait already");
+            self.log_lost_answer(guest, "too many that it or others do not receive wait already");
         }
     }
 
-    /// Answers a guest now or as soon as there is room. Says `false` when too many answers to it wait already.
+    /// Answers a guest now or as soon as there is room. Says `false` when too many answers wait already: to it, or to all
+    /// guests of its region.
     pub(super) fn give(
         &mut self,
         hosts: &mut impl Hosts,
@@ -95,29 +87,44 @@ impl Desk {
         status: Status,
         payload: Vec<u8>,
     ) -> bool {
-        let queue = self.answers_to(region, guest);
-        let is_first = queue.answers.is_empty();
-        // A byte more for each, so that empty ones are bounded, too.
-        let bytes = payload.len() + 1;
-        if !is_first && queue.bytes + bytes > MOST_BYTES {
+        let Some(host) = hosts.host(region) else { return true };
+        let index = self.queue_of(region, guest);
+        let before = self.answers[index].waiting.bytes();
+        let fits = self.answers[index].waiting.bytes_with(payload.len()).is_some_and(|bytes| {
+            // What all have is looked at only where it matters: it is a walk over all channels.
+            bytes <= SHARE || {
+                let others = self.waiting_in(region) - before + host.kept_answers();
+                others.saturating_add(bytes) <= host.max_kept_answers()
+            }
+        });
+        if !fits {
+            host.lose_answers(guest, 1);
             return false;
         }
-        queue.bytes += bytes;
-        queue.answers.push_back(Answer { id, status, payload });
-        if is_first {
+        self.answers[index].waiting.push(id, status, payload);
+        if before == 0 {
             self.retry_answers(hosts);
         }
         true
     }
 
-    /// The queue of a guest, made where there is none.
-    fn answers_to(&mut self, region: RegionId, guest: &Identity) -> &mut WaitingAnswers {
-        let index = self.answers.iter().position(|queue| queue.is_of(region, guest)).unwrap_or_else(|| {
-            let (room, bytes, answers) = (NOT_TRIED, 0, VecDeque::new());
-            self.answers.push(WaitingAnswers { region, guest: *guest, room, bytes, answers });
+    /// Where the queue of a guest is; made where there is none.
+    fn queue_of(&mut self, region: RegionId, guest: &Identity) -> usize {
+        self.answers.iter().position(|queue| queue.is_of(region, guest)).unwrap_or_else(|| {
+            let waiting = WaitingAnswers::default();
+            self.answers.push(GuestAnswers { region, guest: *guest, room: NOT_TRIED, waiting });
             self.answers.len() - 1
-        });
-        &mut self.answers[index]
+        })
+    }
+
+    /// Bytes of answers that wait for room in that guest's ring.
+    pub(super) fn waiting_for(&self, region: RegionId, guest: &Identity) -> usize {
+        self.answers.iter().find(|queue| queue.is_of(region, guest)).map_or(0, |queue| queue.waiting.bytes())
+    }
+
+    /// Bytes of answers that wait for room, of all guests of a region.
+    fn waiting_in(&self, region: RegionId) -> usize {
+        self.answers.iter().filter(|queue| queue.is_in(region)).map(|queue| queue.waiting.bytes()).sum()
     }
 
     /// Sends answers that there is room for by now; says whether anything was sent.
@@ -127,43 +134,27 @@ impl Desk {
         for queue in &mut queues {
             any |= self.retry_answers_of(hosts, queue);
         }
-        queues.retain(|queue| !queue.answers.is_empty());
+        queues.retain(|queue| !queue.waiting.is_empty());
         self.answers = queues;
         any
     }
 
-    fn retry_answers_of(&mut self, hosts: &mut impl Hosts, queue: &mut WaitingAnswers) -> bool {
-        let WaitingAnswers { region, guest, room, bytes, answers } = queue;
-        let Some(host) = hosts.host(*region) else {
-            answers.clear();
-            return false;
-        };
+    fn retry_answers_of(&mut self, hosts: &mut impl Hosts, queue: &mut GuestAnswers) -> bool {
+        let GuestAnswers { region, guest, room, waiting } = queue;
+        let Some(host) = hosts.host(*region) else { return false };
         if host.room(guest) == *room {
             return false;
         }
-        let before = answers.len();
-        let mut lost = None;
-        while let Some(Answer { id, status, payload }) = answers.front() {
+        let tried = waiting.retry(|id, status, payload| {
             // Before the push: room that comes in between is a change that is seen later.
             *room = host.room(guest);
-            match host.respond(guest, *id, *status, payload) {
-                Ok(()) => {}
-                Err(SendError::Full { .. }) => break,
-                // The rings can be of two sizes. The words are short, and if they do not fit either, the guest waits in vain.
-                Err(error @ SendError::TooLarge { .. }) => {
-                    let words = error.to_string();
-                    lost = host.respond(guest, *id, Status::Failed, words.as_bytes()).err().or(lost);
-                }
-                Err(error @ (SendError::NotAttached | SendError::Fault(_))) => lost = Some(error),
-            }
-            *bytes -= payload.len() + 1;
-            answers.pop_front();
+            host.respond(guest, id, status, payload)
+        });
+        host.lose_answers(guest, tried.lost);
+        if let Some(why) = tried.why {
+            self.log_lost_answer(guest, &why.to_string());
         }
-        let any = answers.len() < before;
-        if let Some(error) = lost {
-            self.log_lost_answer(&queue.guest, &error.to_string());
-        }
-        any
+        tried.moved
     }
 
     /// Forgets the answers to a guest whose session is over.
@@ -178,7 +169,7 @@ impl Desk {
     }
 }
 
-impl WaitingAnswers {
+impl GuestAnswers {
     pub(super) fn is_in(&self, region: RegionId) -> bool {
         self.region == region
     }

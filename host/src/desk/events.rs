@@ -159,6 +159,15 @@ impl Desk {
                 let event = self.happened(region, None, what);
                 self.publish(&event);
             }
+            Event::SuperblockMended(wrong) => {
+                let what = Happening::SuperblockMended { reason: wrong.to_string(), detail: *wrong };
+                let event = self.happened(region, None, what);
+                self.publish(&event);
+            }
+            Event::Regained => {
+                let event = self.happened(region, None, Happening::Regained);
+                self.publish(&event);
+            }
             Event::Lost(lost) => {
                 let event = self.happened(region, None, Happening::RegionLost { reason: lost.to_string() });
                 self.publish(&event);

@@ -123,9 +123,18 @@ impl Expected {
         self.take(|_, _| true).map(|(_, waiter)| waiter).collect()
     }
 
-    /// Forgets what clients that have gone waited for, except what is still kept for them.
-    pub(super) fn keep_clients(&mut self, is_there: impl Fn(ClientId) -> bool) {
-        self.waiters.retain(|_, waiter| waiter.kept > 0 || is_there(waiter.client));
+    /// Forgets what clients that have gone waited for, except what is still kept for them. Returns the answers that nobody
+    /// waits for any more, with the guests that were to give them.
+    pub(super) fn keep_clients(
+        &mut self,
+        is_there: impl Fn(ClientId) -> bool,
+    ) -> Vec<(RegionId, Identity, u64)> {
+        let gone = self.take(|_, waiter| waiter.kept == 0 && !is_there(waiter.client));
+        gone.filter_map(|(key, _)| match key.what {
+            What::Answer(number) => Some((key.region, key.guest, number)),
+            What::Delivery(_) | What::Eviction(_) => None,
+        })
+        .collect()
     }
 
     fn take(&mut self, wanted: impl Fn(&Key, &Waiter) -> bool) -> impl Iterator<Item = (Key, Waiter)> {

@@ -1,4 +1,5 @@
-//! How often a guest is heard in the log: whatever it does, a few lines of each kind at once, then one a second.
+//! How often guests are heard in the log: whatever one does, a few lines of each kind at once, then one a second; and
+//! whatever all of them do under ever new names, some hundreds, then one a second.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -8,6 +9,8 @@ use ivring_proto::session::Identity;
 
 /// Lines of one guest and kind that may come at once: an agent that is restarted a few times is told each time.
 const BURST: u32 = 5;
+/// Lines of all guests and one kind that may come at once: every guest of a region that is full may attach together.
+const BURST_OF_ALL: u32 = 300;
 /// Guests and kinds that are counted apart. Names cost a hostile guest nothing: beyond this all share one count.
 const MOST: usize = 1024;
 
@@ -22,12 +25,16 @@ pub(crate) enum Kind {
     Refused,
     Fault,
     SecondWriter,
+    SuperblockMended,
     Answer,
 }
 
 /// Counts the lines about guests.
 #[derive(Debug, Default)]
-pub(crate) struct LogLimit(HashMap<(Option<Identity>, Kind), LogBudget>);
+pub(crate) struct LogLimit {
+    of_guests: HashMap<(Option<Identity>, Kind), LogBudget>,
+    of_all: HashMap<Kind, LogBudget>,
+}
 
 impl LogLimit {
     /// Whether a line may be written now, and how many before it were not.
@@ -38,13 +45,19 @@ impl LogLimit {
         now: Instant,
     ) -> Option<Suppressed> {
         let mut key = (guest.copied(), kind);
-        if !self.0.contains_key(&key) && self.0.len() >= MOST {
-            self.0.retain(|_, budget| !budget.is_full(now));
-            if self.0.len() >= MOST {
+        if !self.of_guests.contains_key(&key) && self.of_guests.len() >= MOST {
+            self.of_guests.retain(|_, budget| !budget.is_full(now));
+            if self.of_guests.len() >= MOST {
                 key.0 = None;
             }
         }
-        self.0.entry(key).or_insert_with(|| LogBudget::new(BURST, now)).take(now).map(Suppressed)
+        let of_guest = self.of_guests.entry(key).or_insert_with(|| LogBudget::new(BURST, now)).take(now)?;
+        let of_all = self.of_all.entry(kind).or_insert_with(|| LogBudget::new(BURST_OF_ALL, now));
+        let Some(left_out) = of_all.take(now) else {
+            of_all.leave_out(of_guest);
+            return None;
+        };
+        Some(Suppressed(of_guest + left_out))
     }
 }
 
@@ -94,14 +107,15 @@ mod tests {
     fn ever_new_names_cost_bounded_memory_and_lines() {
         let mut limit = LogLimit::default();
         let start = Instant::now();
-        let lines = (0..100_000_u128)
-            .filter(|&number| limit.allows(Some(&guest(number)), Kind::Refused, start).is_some())
-            .count();
-        assert_eq!(u32::try_from(lines - MOST).unwrap(), BURST);
-        assert!(limit.0.len() <= MOST + 1);
-        assert!(
-            limit.allows(Some(&guest(200_000)), Kind::Refused, start + SECOND).is_some(),
-            "old names make room"
-        );
+        let mut refused = |numbers: std::ops::Range<u128>, now| {
+            let told = |&number: &u128| limit.allows(Some(&guest(number)), Kind::Refused, now).is_some();
+            u32::try_from(numbers.filter(told).count()).unwrap()
+        };
+        assert_eq!(refused(0..100_000, start), BURST_OF_ALL);
+        assert_eq!(refused(0..100_000, start + SECOND), 1);
+        assert!(limit.of_guests.len() <= MOST + 1);
+        assert!(limit.allows(Some(&guest(1)), Kind::Fault, start).is_some(), "other kinds are told");
+        let line = limit.allows(Some(&guest(200_000)), Kind::Refused, start + SECOND * 2).unwrap();
+        assert!(line.to_string().contains("lines like this were left out"), "old names make room");
     }
 }

@@ -47,10 +47,16 @@ pub(super) enum RequestError {
     ServedByAnother(String),
     #[error("the topic `{0}` is answered by this program itself")]
     ServedHere(String),
+    #[error("{0} topics are served already; end a program that serves some")]
+    TooManyTopics(usize),
     #[error("nobody waits for that answer any more")]
     NobodyWaits,
     #[error("too many answers to {guest} wait already; try again later")]
     TooManyAnswers { guest: String },
+    #[error(
+        "somebody else writes in the region {region}: nothing can be done there until it has been left alone for 2.5 s"
+    )]
+    StandsBy { region: String },
     #[error("the server is leaving")]
     Leaving,
 }
@@ -71,12 +77,14 @@ impl RequestError {
             | RequestError::Declined { .. }
             | RequestError::ServedByAnother(_)
             | RequestError::ServedHere(_)
+            | RequestError::TooManyTopics(_)
             | RequestError::TooManyAnswers { .. }
             | RequestError::NoHandler { .. } => Code::Refused,
             RequestError::Topic(_) | RequestError::TooLarge { .. } => Code::BadInput,
             RequestError::Fault { .. }
             | RequestError::Failed { .. }
             | RequestError::Interrupted { .. }
+            | RequestError::StandsBy { .. }
             | RequestError::Leaving => Code::Failure,
         }
     }

@@ -58,8 +58,13 @@ impl Desk {
         match request {
             Request::Status => Ok(Some(Response::carrying(asker.id, &self.status(hosts, roster)))),
             Request::List => {
-                let guests = roster.all().iter().map(Present::listed).collect();
-                Ok(Some(Response::carrying(asker.id, &listing::Guests { guests })))
+                let waiting = |guest: &Present| self.waiting_for(guest.region, guest.identity());
+                let guests = roster.all().iter().map(|guest| guest.listed(waiting(guest))).collect();
+                let refused =
+                    |(_, host): (RegionId, &Host)| listing::Refused::new(&region_name(host), host.refused());
+                let refused = hosts.all().filter_map(refused).collect();
+                let list = listing::Guests { guests, not_served: hosts.not_served(), refused };
+                Ok(Some(Response::carrying(asker.id, &list)))
             }
             Request::Ping { target, bytes, .. } => {
                 let present = roster.find(&target)?;
@@ -107,6 +112,8 @@ impl Desk {
             channels: host.geometry().channels(),
             owner: host.owner().map(|owner| owner.to_string()),
             guests: roster.all().iter().filter(|present| present.region == id).count(),
+            faults: host.faults(),
+            refused: host.refused().count,
         };
         listing::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -173,7 +180,11 @@ impl Desk {
         target: &Target,
     ) -> Result<Option<Response>, RequestError> {
         let present = roster.find(target)?;
-        if !hosts.host(present.region).is_some_and(|host| host.evict(present.identity())) {
+        let host = hosts.host(present.region);
+        if let Some(host) = host.as_ref().filter(|host| host.stands_by()) {
+            return Err(RequestError::StandsBy { region: host.name().to_owned() });
+        }
+        if !host.is_some_and(|host| host.evict(present.identity())) {
             return Ok(Some(Response::done(asker.id)));
         }
         // Answered when the channel is free: after what the guest had published has been received.

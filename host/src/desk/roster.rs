@@ -37,9 +37,10 @@ pub(super) struct Present {
 }
 
 impl Present {
-    /// The guest as it is listed.
-    pub(super) fn listed(&self) -> listing::Guest {
-        listing::Guest::new(&self.region_name, &self.info)
+    /// The guest as it is listed, with so many bytes more that are held for it.
+    pub(super) fn listed(&self, waiting: usize) -> listing::Guest {
+        let guest = listing::Guest::new(&self.region_name, &self.info);
+        listing::Guest { held_bytes: guest.held_bytes + waiting, ..guest }
     }
 
     pub(super) fn identity(&self) -> &Identity {
@@ -114,6 +115,7 @@ fn candidates(present: &[&Present]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::GuestFaults;
     use ivring_proto::link::{Counters, Losses};
     use ivring_proto::session::{Liveness, Phase};
     use std::time::Duration;
@@ -134,6 +136,8 @@ mod tests {
                 caching: None,
                 counters: Counters::default(),
                 losses: Losses::default(),
+                held: 0,
+                faults: GuestFaults::default(),
                 max_message: 0,
                 max_record: 0,
             };

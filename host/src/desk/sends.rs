@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use ivring_proto::control::{Response, Sent};
-use ivring_proto::link::{ENVELOPE, SendError, is_transfer};
+use ivring_proto::link::{ENVELOPE, SendError, Topic, is_transfer};
 use ivring_proto::ring::HEADER;
 use ivring_proto::session::{Identity, Phase};
 
@@ -28,6 +28,8 @@ impl Desk {
         present: &Present,
         send: WaitingSend,
     ) -> Result<Option<Response>, RequestError> {
+        // What waits is bounded by the lengths of bodies, and a topic that is none can be as long as a frame's header.
+        Topic::new(&send.topic)?;
         let (region, guest) = (present.region, *present.identity());
         // Before the push: room that comes in between is a change that is seen later.
         let room = room(hosts, region, &guest);

@@ -13,6 +13,8 @@ use super::request_error::RequestError;
 
 /// Requests of one guest that clients may leave open.
 const MOST: usize = 1024;
+/// Topics that clients may serve, all of them together.
+const MOST_TOPICS: usize = 4096;
 
 /// A guest's request in a client's hands.
 #[derive(Debug, Clone, Copy)]
@@ -30,23 +32,56 @@ pub(super) struct Serving {
     topics: HashMap<String, ClientId>,
     /// By the number that the client knows.
     open: HashMap<u64, Open>,
+    /// How many of them each guest has.
+    of_guests: HashMap<(RegionId, Identity), usize>,
     last: u64,
 }
 
 impl Serving {
-    /// Requests of that guest that are open.
-    fn count(&self, region: RegionId, guest: &Identity) -> usize {
-        self.open.values().filter(|open| open.region == region && open.guest == *guest).count()
+    /// Whether clients leave as many requests of that guest open as they may.
+    fn is_full(&self, region: RegionId, guest: &Identity) -> bool {
+        self.of_guests.get(&(region, *guest)).is_some_and(|count| *count >= MOST)
+    }
+
+    fn begin(&mut self, number: u64, open: Open) {
+        self.last = number;
+        *self.of_guests.entry((open.region, open.guest)).or_default() += 1;
+        self.open.insert(number, open);
+    }
+
+    fn end(&mut self, number: u64) {
+        if let Some(open) = self.open.remove(&number) {
+            self.count_down(&open);
+        }
+    }
+
+    fn count_down(&mut self, open: &Open) {
+        let of_guest = (open.region, open.guest);
+        if let Some(count) = self.of_guests.get_mut(&of_guest) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_guests.remove(&of_guest);
+            }
+        }
+    }
+
+    /// Takes out all that are so.
+    fn take(&mut self, are_so: impl Fn(&Open) -> bool) -> Vec<Open> {
+        let taken: Vec<_> = self.open.extract_if(|_, open| are_so(open)).map(|(_, open)| open).collect();
+        taken.iter().for_each(|open| self.count_down(open));
+        taken
     }
 
     /// Forgets the requests of a guest whose session is over.
     pub(super) fn detached(&mut self, region: RegionId, guest: &Identity) {
-        self.open.retain(|_, open| open.region != region || open.guest != *guest);
+        if self.of_guests.contains_key(&(region, *guest)) {
+            self.take(|open| open.region == region && open.guest == *guest);
+        }
     }
 
     /// Forgets the requests of a region that is no more.
     pub(super) fn closed(&mut self, region: RegionId) {
-        self.open.retain(|_, open| open.region != region);
+        self.take(|open| open.region == region);
     }
 }
 
@@ -61,11 +96,27 @@ impl Desk {
             Some(&other) if other != client && self.server.is_connected(other) => {
                 Err(RequestError::ServedByAnother(topic))
             }
-            _ => {
+            Some(_) => {
+                self.serving.topics.insert(topic, client);
+                Ok(())
+            }
+            None => {
+                if self.serving.topics.len() >= MOST_TOPICS {
+                    self.forget_topics();
+                }
+                if self.serving.topics.len() >= MOST_TOPICS {
+                    return Err(RequestError::TooManyTopics(MOST_TOPICS));
+                }
                 self.serving.topics.insert(topic, client);
                 Ok(())
             }
         }
+    }
+
+    /// Forgets the topics of clients that have gone.
+    fn forget_topics(&mut self) {
+        let server = &self.server;
+        self.serving.topics.retain(|_, client| server.is_connected(*client));
     }
 
     /// Tells a guest's request to the client that serves its topic; what to answer at once where there is none.
@@ -80,7 +131,7 @@ impl Desk {
         let Some(client) = client else { return Err((Status::NoHandler, Vec::new())) };
         let too_slow =
             || (Status::Failed, b"the program that serves this is too slow: try again later".to_vec());
-        if self.serving.open.len() >= MOST && self.serving.count(region, guest) >= MOST {
+        if self.serving.is_full(region, guest) {
             return Err(too_slow());
         }
         let request = self.serving.last + 1;
@@ -91,8 +142,7 @@ impl Desk {
         }
         // Before the ring is told that it is done with, as with messages.
         self.server.flush();
-        self.serving.last = request;
-        self.serving.open.insert(request, Open { client, region, guest: *guest, id });
+        self.serving.begin(request, Open { client, region, guest: *guest, id });
         Ok(())
     }
 
@@ -115,22 +165,21 @@ impl Desk {
         if !self.give(hosts, region, &guest, id, status, payload) {
             return Err(RequestError::TooManyAnswers { guest: guest.to_string() });
         }
-        self.serving.open.remove(&request);
+        self.serving.end(request);
         Ok(())
     }
 
     /// Answers what clients that have gone have left open.
     pub(super) fn give_up_serving(&mut self, hosts: &mut impl Hosts) {
+        self.forget_topics();
         let server = &self.server;
-        self.serving.topics.retain(|_, client| server.is_connected(*client));
-        let left = self.serving.open.extract_if(|_, open| !server.is_connected(open.client));
-        let left = left.map(|(_, open)| open).collect();
+        let left = self.serving.take(|open| !server.is_connected(open.client));
         self.fail(hosts, left, "the program that serves this has ended");
     }
 
     /// Answers all that is open: the owner leaves.
     pub(super) fn end_serving(&mut self, hosts: &mut impl Hosts) {
-        let left = self.serving.open.drain().map(|(_, open)| open).collect();
+        let left = self.serving.take(|_| true);
         self.fail(hosts, left, "the server is leaving: ask again");
     }
 

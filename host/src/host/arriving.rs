@@ -1,6 +1,7 @@
 //! What a host receives from its guests, and how it is done with that.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use ivring_proto::link::{Arrival, Exchange, HostEnd, Outcome};
 use ivring_proto::memory::MappedFile;
@@ -55,7 +56,7 @@ impl Host {
         let mut flow = ControlFlow::Continue(());
         // A round that an earlier call began says nothing of those who had their turn in it.
         let mut whole = self.turn.is_none() && self.rota.is_at_start();
-        while taken < most && !self.lost && flow.is_continue() {
+        while taken < most && self.lost.is_none() && flow.is_continue() {
             let Some((index, had)) = self.turn.take().or_else(|| Some((self.rota.next()?, 0))) else {
                 if whole || taken > 0 {
                     break;
@@ -105,7 +106,11 @@ impl Host {
                     break;
                 }
                 Err(error) => {
-                    self.queue.push_back(Event::Fault { guest, error });
+                    // Without its pages the region is lost, and that is told at the next look.
+                    if self.region.memory.broken_at().is_none() {
+                        self.faults.note(&guest, error.to_string(), Instant::now());
+                        self.queue.push_back(Event::Fault { guest, error });
+                    }
                     break;
                 }
             }
@@ -138,6 +143,9 @@ impl Host {
     /// Says that all that was received from a guest is done with: none of it is delivered again. The next call that looks
     /// for more from the same guest says so too.
     pub fn ack(&mut self, guest: &Identity) {
+        if self.lost.is_some() {
+            return;
+        }
         let Some(index) = self.index_of(guest) else { return };
         self.exchanges[index].ack();
         self.sending = true;

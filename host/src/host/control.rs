@@ -8,6 +8,7 @@ use ivring_proto::control::{BindError, Server};
 use super::Host;
 use crate::Event;
 use crate::desk::{Desk, Hosts, RegionId, SOCKET_MODE};
+use crate::listing::NotServed;
 
 /// The one region that there is.
 const OWN: RegionId = RegionId(0);
@@ -70,6 +71,10 @@ impl Host {
 impl Hosts for Host {
     fn all(&self) -> impl Iterator<Item = (RegionId, &Host)> {
         std::iter::once((OWN, self))
+    }
+
+    fn not_served(&self) -> Vec<NotServed> {
+        self.lost.iter().map(|why| NotServed::new(self.path(), why.clone())).collect()
     }
 
     fn host(&mut self, region: RegionId) -> Option<&mut Host> {

@@ -26,7 +26,7 @@ impl Host {
         guest: &Identity,
         send: impl FnOnce(&mut Exchange, &mut Link<MappedFile>) -> Result<T, SendError>,
     ) -> Result<T, SendError> {
-        if self.lost {
+        if self.lost.is_some() {
             return Err(SendError::NotAttached);
         }
         let index = self.index_of(guest).ok_or(SendError::NotAttached)?;
@@ -85,7 +85,7 @@ impl Host {
 
     /// Publishes what was pushed for a guest.
     pub fn flush(&mut self, guest: &Identity) {
-        if !self.lost
+        if self.lost.is_none()
             && let Some(index) = self.index_of(guest)
             && let Some(link) = self.ends[index].link()
         {
@@ -136,6 +136,32 @@ impl Host {
         })
     }
 
+    /// Bytes of answers to guests that are kept until the guests have them, where they go in fragments.
+    pub(crate) fn kept_answers(&self) -> usize {
+        self.exchanges.iter().map(Exchange::kept_answers).sum()
+    }
+
+    /// Bytes of answers that may be kept, with those that wait elsewhere for room.
+    pub(crate) fn max_kept_answers(&self) -> usize {
+        self.max_kept_answers
+    }
+
+    /// So many answers to a guest were dropped for want of room.
+    pub(crate) fn lose_answers(&mut self, guest: &Identity, count: u64) {
+        if count > 0
+            && let Some(index) = self.index_of(guest)
+        {
+            self.exchanges[index].lose_answers(count);
+        }
+    }
+
+    /// Nobody waits for the answer to this request or ping any more; one that comes later is dropped and counted.
+    pub(crate) fn give_up(&mut self, guest: &Identity, id: u64) {
+        if let Some(index) = self.index_of(guest) {
+            self.exchanges[index].give_up(id);
+        }
+    }
+
     /// Sends a ping, which the guest's library answers by itself, and returns its id. It is followed by an
     /// [`Event::Pong`](crate::Event::Pong) with this id, or by [`Event::Unanswered`](crate::Event::Unanswered). The payload
     /// travels both ways, and must fit a record.
@@ -167,7 +193,7 @@ impl Host {
     /// Bytes that can be sent to this guest now: those free in the ring, and those that may be kept to go in fragments; 0
     /// when it is not attached. A change is the occasion to try again what was refused as full.
     pub fn room(&mut self, guest: &Identity) -> u64 {
-        if self.lost {
+        if self.lost.is_some() {
             return 0;
         }
         let Some(index) = self.index_of(guest) else { return 0 };

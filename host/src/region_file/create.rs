@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -70,21 +70,30 @@ pub(super) fn create(path: &Path, size: u64) -> Result<Option<File>, RegionError
 /// bytes.
 pub(super) fn allocate(file: &File, path: &Path, size: u64) -> Result<(), RegionError> {
     let length = i64::try_from(size).map_err(|_| RegionError::BadSize { size })?;
+    let full = || RegionError::Full { path: path.to_owned(), size, free: free(file).unwrap_or(0) };
+    // Asked first: to try takes all the room that there is for a moment, and whoever may write to the file chooses its size.
+    let there =
+        file.metadata().map_err(|error| io_error(path, "look at", error))?.blocks().saturating_mul(512);
+    if free(file).is_some_and(|free| size.saturating_sub(there) > free) {
+        return Err(full());
+    }
     loop {
         return match fallocate(file, FallocateFlags::empty(), 0, length) {
             Ok(()) => Ok(()),
             Err(Errno::EINTR) => continue,
-            Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => {
-                let free =
-                    fstatvfs(file).map_or(0, |fs| fs.blocks_available().saturating_mul(fs.fragment_size()));
-                Err(RegionError::Full { path: path.to_owned(), size, free })
-            }
+            Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => Err(full()),
             Err(Errno::EOPNOTSUPP) => {
                 Err(RegionError::FileSystem { path: path.to_owned(), what: "allocate a file's blocks ahead" })
             }
             Err(error) => Err(io_error(path, "allocate", error.into())),
         };
     }
+}
+
+/// Bytes free in the file's file system; `None` where it does not tell, such as a tmpfs without a limit.
+fn free(file: &File) -> Option<u64> {
+    let fs = fstatvfs(file).ok().filter(|fs| fs.blocks() > 0)?;
+    Some(fs.blocks_free().saturating_mul(fs.fragment_size()))
 }
 
 /// Gives the file to the group of the VMs where there is one and we may; else QEMU needs another way in.

@@ -64,7 +64,7 @@ pub enum RegionError {
     },
     /// The file that is there has another size than asked for.
     #[error(
-        "{path} has {found} bytes and --size asks for {wanted}: leave --size out, or stop its VMs and remove the file",
+        "{path} has {found} bytes and --size asks for {wanted}: leave --size out, or stop its VMs and give --reformat once",
         path = .path.display()
     )]
     OtherSize {
@@ -186,14 +186,14 @@ impl std::fmt::Display for Holder {
 #[derive(Debug, thiserror::Error)]
 pub enum RegionLost {
     /// The name is gone.
-    #[error("{path} was removed while in use: stop its VMs and restart ivringd", path = .path.display())]
+    #[error("{path} was removed while in use: the VMs that run still have the old memory; power them off and on", path = .path.display())]
     Removed {
         /// The path.
         path: PathBuf,
     },
     /// The name leads to another file.
     #[error(
-        "{path} was replaced while in use: the VMs that run still have the old file; stop them and restart ivringd",
+        "{path} was replaced while in use: the VMs that run still have the old memory; power them off and on",
         path = .path.display()
     )]
     Replaced {
@@ -201,7 +201,10 @@ pub enum RegionLost {
         path: PathBuf,
     },
     /// The size changed; past a smaller end every access is fatal.
-    #[error("{path} had {was} bytes and now has {is}: stop its VMs and restart ivringd", path = .path.display())]
+    #[error(
+        "{path} had {was} bytes and now has {is}: stop its VMs, and give it its size back or remove it",
+        path = .path.display()
+    )]
     Resized {
         /// The path.
         path: PathBuf,
@@ -209,6 +212,18 @@ pub enum RegionLost {
         was: u64,
         /// Size now, in bytes.
         is: u64,
+    },
+    /// A page was not there when it was accessed, and the file has its size.
+    #[error(
+        "{path} had no page at offset {at:#x}: it was truncated for a moment, or has a hole and its file system is full; \
+         make room there",
+        path = .path.display()
+    )]
+    NoPage {
+        /// The path.
+        path: PathBuf,
+        /// Offset of the first access that failed, in bytes.
+        at: u64,
     },
     /// The system would not say.
     #[error("cannot look at {path}: {source}", path = .path.display())]

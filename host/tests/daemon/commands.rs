@@ -78,6 +78,7 @@ fn ls_shows_who_is_there_and_what_passed() {
             "sent": 1, "sent_bytes": 0, "received": 1, "received_bytes": 2048, "redelivered": 0, "full": 0,
             "pings_dropped": 0, "unknown": 0,
             "late": 0, "stray_fragments": 0, "unwanted": 0, "interrupted": 0, "declined": 0, "unanswered": 0,
+            "answers_lost": 0, "held_bytes": 0, "faults": 0,
         })
     );
     assert_eq!(daemon.json(&["ls", "--region", "other"]), json!({ "guests": [] }));

@@ -112,6 +112,18 @@ impl FakeGuest {
         result.recv_timeout(LIMIT).expect("it runs")
     }
 
+    /// Asks something that may go over in fragments.
+    pub fn request_large(&self, topic: &'static str, payload: Vec<u8>) {
+        let (done, result) = channel();
+        self.order(Box::new(move |guest, exchange| {
+            let (link, topic) = (guest.link().expect("attached"), Topic::new(topic).expect("a topic"));
+            exchange.request(link, Duration::ZERO, topic, &payload, LIMIT).expect("room");
+            link.flush();
+            let _ = done.send(());
+        }));
+        result.recv_timeout(LIMIT).expect("it runs");
+    }
+
     fn order(&self, order: Order) {
         self.orders.as_ref().expect("it lives").send(order).expect("it runs");
     }

@@ -87,7 +87,7 @@ fn another_geometry_is_refused_with_both() {
     let place = Place::new();
     Daemon::start(&place).stopped();
     let before = fs::read(place.region_path()).unwrap();
-    refused(&place, &["--channels", "5"], 3, &["4 channels", "5 in", "remove the file"]);
+    refused(&place, &["--channels", "5"], 3, &["4 channels", "5 in", "--reformat"]);
     refused(&place, &["--size", "2M"], 3, &["1048576", "2097152"]);
     assert_eq!(fs::read(place.region_path()).unwrap(), before, "something was changed");
     // With the same, or with nothing said, it goes on.

@@ -30,8 +30,12 @@ impl Daemon {
 
     /// Starts it with these arguments and waits until it serves clients.
     pub fn start_with(place: &Place, arguments: &[&str]) -> Self {
-        let mut child =
-            Self::command(place, arguments).stderr(Stdio::piped()).spawn().expect("ivringd starts");
+        Self::start_command(place, Self::command(place, arguments))
+    }
+
+    /// Starts it by a command that is, or becomes, `ivringd`, and waits until it serves clients.
+    pub fn start_command(place: &Place, mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("ivringd starts");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut line = String::new();
         while !line.contains("clients are served at") {

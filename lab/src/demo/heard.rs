@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use ivring_proto::control::{Event, Listener};
 
-use super::failed;
 use crate::Error;
+use crate::daemon::failed;
 
 /// How long all of them together may take.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -7,10 +7,10 @@ use std::time::Duration;
 use ivring_proto::control::{Client, Listener, Request, Service, Target};
 use nix::sys::signal::Signal;
 
-use super::failed;
 use super::heard::collect;
 use super::large::checksum;
 use super::peer::Peer;
+use crate::daemon::failed;
 use crate::{Error, Flood, Lab, Plan, Process, flood};
 
 /// How long the agent may take to end.

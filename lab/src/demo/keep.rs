@@ -7,8 +7,8 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::daemon::Daemon;
 use super::{NAMES, host_process};
+use crate::daemon::Daemon;
 use crate::{Artifacts, Error};
 
 /// How often the daemon is looked after meanwhile.

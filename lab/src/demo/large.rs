@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use ivring_proto::control::{Client, Request, Target};
 
-use super::failed;
 use super::peer::Peer;
 use crate::Error;
+use crate::daemon::failed;
 
 /// Its length, the longest that there is by default.
 const BYTES: u32 = 64 << 20;

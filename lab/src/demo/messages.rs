@@ -2,10 +2,10 @@
 
 use ivring_proto::control::{Client, Request, Target};
 
-use super::failed;
 use super::heard::collect;
 use super::peer::Peer;
 use crate::Error;
+use crate::daemon::failed;
 
 /// How many go each way.
 pub(super) const COUNT: usize = 20;

@@ -2,8 +2,8 @@
 
 use ivring_proto::control::{Client, Pong, Request, Target};
 
-use super::failed;
 use crate::Error;
+use crate::daemon::failed;
 
 /// How many are measured, one after the other.
 pub(super) const COUNT: usize = 1000;

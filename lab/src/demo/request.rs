@@ -5,8 +5,8 @@ use std::time::Instant;
 use ivring_proto::control::{Client, Request, Target};
 use serde::Deserialize;
 
-use super::failed;
 use crate::Error;
+use crate::daemon::failed;
 
 /// What every agent answers.
 const TOPIC: &str = "ivring.info";

@@ -2,16 +2,19 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use super::{Check, Tally, no_std};
 use crate::cargo::{cargo, into_folder, with_flags};
-use crate::packages::{prepare_guest_agent, prepare_python};
-use crate::{Artifacts, Consent, Error, elf, prepare, prepare_libvirt, workspace};
+use crate::packages::{prepare_compiler, prepare_guest_agent, prepare_python};
+use crate::{Artifacts, Consent, Error, Fuzz, FuzzTarget, elf, fuzz, prepare, prepare_libvirt, workspace};
 
 /// The agent travels into every guest: it must stay smaller than this.
 const AGENT_LIMIT: usize = 6 << 20;
 /// How many histories the crash simulation runs here; a plain `cargo test` runs fewer.
 const CRASH_SEEDS: &str = "200000";
+/// How long each target is fuzzed here.
+const FUZZ_SMOKE: Duration = Duration::from_secs(10);
 
 pub(super) fn all(consent: Consent) -> Vec<Check> {
     let mut checks = vec![
@@ -32,6 +35,13 @@ pub(super) fn all(consent: Consent) -> Vec<Check> {
             let mut command = cargo(&["test", "-p", "ivring-proto", "--release", "--test", "ring_crash"]);
             command.env("IVRING_CRASH_SEEDS", CRASH_SEEDS);
             bench.test("crash simulation", command)
+        }),
+        Check::new("fuzz smoke", move |_| fuzz_smoke(consent)),
+        Check::new("kill every store", |bench| {
+            bench.check("kill every store", cargo(&["run", "-p", "ivring-lab", "--", "kill-every-store"]))
+        }),
+        Check::new("chaos", |bench| {
+            bench.check("chaos", cargo(&["run", "-p", "ivring-lab", "--", "chaos", "--rounds", "60"]))
         }),
         Check::new("loom models", |bench| {
             let mut tally = Tally::default();
@@ -79,6 +89,7 @@ fn loom_tests() -> Result<Vec<String>, Error> {
 fn programs(consent: Consent) -> Result<Tally, Error> {
     let prepared = prepare(None, consent)
         .and_then(|_| prepare_python(consent))
+        .and_then(|()| prepare_compiler(consent))
         .and_then(|()| prepare_libvirt(consent))
         .and_then(|()| prepare_guest_agent(consent).map(drop));
     match prepared {
@@ -103,6 +114,21 @@ fn component(name: &'static str, subcommand: &'static str, arguments: &'static [
         }
         bench.check(name, cargo(arguments))
     })
+}
+
+/// Every target for a moment, to see that fuzzing works and that nothing is found at once. Each counts as a check.
+fn fuzz_smoke(consent: Consent) -> Result<Tally, Error> {
+    let targets = FuzzTarget::each(&[FuzzTarget::All]);
+    let count = u32::try_from(targets.len()).unwrap_or(u32::MAX);
+    match fuzz(&Fuzz { targets, time: FUZZ_SMOKE, jobs: None, consent: consent.without_asking() }) {
+        Ok(0) => Ok(Tally { passed: count, ..Tally::default() }),
+        Ok(findings) => Ok(Tally { failed: u32::try_from(findings).unwrap_or(u32::MAX), ..Tally::default() }),
+        Err(Error::Refused(reason)) => {
+            eprintln!("    {reason}");
+            Ok(Tally { skipped: count, ..Tally::default() })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn agent() -> Result<Tally, Error> {

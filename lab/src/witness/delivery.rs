@@ -17,7 +17,7 @@ pub struct Delivery {
 
 /// Why journals do not prove the delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Disproof(pub(super) String);
+pub struct Disproof(pub(crate) String);
 
 impl fmt::Display for Disproof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -41,6 +41,7 @@ pub fn run_guest(options: Options, work: Work, mut journal: Journal, end: &Atomi
             let mut batch = guest.batch();
             for _ in 0..most {
                 let Some(event) = batch.poll() else { break };
+                superseded |= matches!(event, Event::Superseded);
                 host.take(&mut journal, news(event))?;
                 received = true;
             }
@@ -76,6 +77,8 @@ fn news(event: Event) -> News {
         Event::Waiting(waiting) => ("waiting", waiting.to_string()),
         Event::Attached { channel } => ("attached", format!("channel {channel}")),
         Event::RegionReplaced => ("replaced", String::new()),
+        Event::RegionLost(lost) => ("lost", lost.to_string()),
+        Event::RegionFound => ("found", String::new()),
         Event::HostRestarted => ("restarted", String::new()),
         Event::HostAway => ("away", String::new()),
         Event::HostStale => ("stale", String::new()),

@@ -112,7 +112,12 @@ fn news(event: Event) -> Result<(Identity, News), Event> {
         Event::Back { guest } => (guest, other("back", String::new())),
         Event::Refused { guest, refusal, .. } => (guest, other("refused", refusal.to_string())),
         Event::Fault { guest, error } => (guest, other("fault", error.to_string())),
-        Event::SecondWriter(_) | Event::Lost(_) | Event::Missed { .. } | Event::Disconnected { .. } => {
+        Event::SecondWriter(_)
+        | Event::Regained
+        | Event::SuperblockMended(_)
+        | Event::Lost(_)
+        | Event::Missed { .. }
+        | Event::Disconnected { .. } => {
             return Err(event);
         }
     })

@@ -11,16 +11,16 @@ const SHORT: u64 = 1024;
 
 /// The name of a message: one life of its sender and its number in that life, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Message {
-    pub(super) life: u64,
-    pub(super) number: u64,
+pub(crate) struct Message {
+    pub(crate) life: u64,
+    pub(crate) number: u64,
 }
 
 impl Message {
     /// The payload, of `max` bytes at most, which must hold a header.
     ///
     /// Each 64th is as long as can be, each 16th of any length, the others are short.
-    pub(super) fn payload(self, max: usize) -> Vec<u8> {
+    pub(crate) fn payload(self, max: usize) -> Vec<u8> {
         let Self { life, number } = self;
         let draw = mixed(life ^ mixed(number));
         let room = max.saturating_sub(HEADER);
@@ -33,7 +33,7 @@ impl Message {
     }
 
     /// A payload of `length` bytes, which must hold a header.
-    pub(super) fn payload_of(self, length: usize) -> Vec<u8> {
+    pub(crate) fn payload_of(self, length: usize) -> Vec<u8> {
         let Self { life, number } = self;
         let mut payload = Vec::with_capacity(length + BLOCK);
         for word in [life, number, length as u64] {
@@ -52,7 +52,7 @@ impl Message {
     }
 
     /// Reads a payload and checks all of it.
-    pub(super) fn check(payload: &[u8]) -> Result<Self, Damage> {
+    pub(crate) fn check(payload: &[u8]) -> Result<Self, Damage> {
         let short = Damage::Short { length: payload.len() };
         let (header, _) = payload.split_at_checked(HEADER).ok_or(short)?;
         let mut words =
@@ -111,7 +111,7 @@ fn below(draw: u64, limit: usize) -> usize {
 }
 
 /// The finalizer of `SplitMix64` (Steele, Lea, Flood, OOPSLA 2014): every bit of the result depends on every bit given.
-fn mixed(word: u64) -> u64 {
+pub(crate) fn mixed(word: u64) -> u64 {
     let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -120,7 +120,7 @@ fn mixed(word: u64) -> u64 {
 
 /// What is wrong with a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Damage {
+pub(crate) enum Damage {
     Short { length: usize },
     Length { message: Message, wanted: u64, length: usize },
     Content { message: Message, at: u64, length: usize },

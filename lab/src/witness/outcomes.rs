@@ -87,6 +87,16 @@ pub fn check_outcomes(
     Ok(outcomes)
 }
 
+/// Checks what a receiver has had, whoever sent it: in order, each once, or marked as a repeat. Returns how many different
+/// things that are. For where the end of a journal is lost with its machine.
+///
+/// # Errors
+///
+/// What is not so.
+pub fn check_order(receiver: &[Line], from: &str) -> Result<usize, Disproof> {
+    received(receiver, from).map(|received| received.len())
+}
+
 fn received(receiver: &[Line], from: &str) -> Result<HashSet<(What, u64, u64)>, Disproof> {
     let (mut received, mut last) = (HashSet::new(), HashMap::new());
     for line in receiver {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
+use std::time::{Duration, Instant};
 
 use super::journal::{Journal, Line, What};
 use super::message::Message;
@@ -19,6 +20,8 @@ pub(super) struct Records {
     next: u64,
     /// The message that did not fit, so that it is not made again at each try.
     waiting: Option<Vec<u8>>,
+    /// No message before this, where they are paced.
+    due: Option<Instant>,
 }
 
 impl Records {
@@ -32,7 +35,7 @@ impl Records {
     ) -> io::Result<bool> {
         let max = side.max_record(RECORD);
         // No room for any message: not attached.
-        if self.next == work.send || max == 0 {
+        if self.next == work.send || max == 0 || self.due.is_some_and(|due| Instant::now() < due) {
             return Ok(false);
         }
         let number = self.next;
@@ -44,6 +47,7 @@ impl Records {
         };
         journal.write(&Line::Sent { peer: peer.to_owned(), what: What::Record, number, id })?;
         self.next += 1;
+        self.due = (work.pace > 0).then(|| Instant::now() + Duration::from_micros(work.pace));
         Ok(true)
     }
 }

@@ -51,7 +51,8 @@ impl News {
 pub(super) fn unless_full<T>(result: Result<T, SendError>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(SendError::Full { .. } | SendError::NotAttached) => Ok(None),
+        // A fault ends the session, or shows that it is another's by now; either is told.
+        Err(SendError::Full { .. } | SendError::NotAttached | SendError::Fault(_)) => Ok(None),
         Err(error) => Err(io::Error::other(error)),
     }
 }

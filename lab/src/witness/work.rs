@@ -13,6 +13,9 @@ pub struct Work {
     /// Send none of these longer than BYTES [default: as long as a record]
     #[arg(long, value_name = "BYTES", default_value_t = usize::MAX, hide_default_value = true)]
     pub longest: usize,
+    /// Send no more than one of these in so many microseconds
+    #[arg(long, value_name = "MICROSECONDS", default_value = "0")]
+    pub pace: u64,
     /// Send N messages in fragments, two of them at once
     #[arg(long, value_name = "N", default_value = "0")]
     pub large: u64,

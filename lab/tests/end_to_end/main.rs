@@ -21,4 +21,5 @@ mod requests;
 mod restarts;
 mod setup;
 mod traffic;
+mod unplugged;
 mod witness;

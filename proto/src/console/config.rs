@@ -17,8 +17,8 @@ use crate::control::Code;
 
 /// The option that names the file.
 const CONFIG: &str = "config";
-/// Options that ask for something else than to run.
-const NOT_IN_FILES: [&str; 3] = [CONFIG, "help", "version"];
+/// Options that ask for something else than to run, or for something that is to be done once and not at each start.
+const NOT_IN_FILES: [&str; 4] = [CONFIG, "help", "version", "reformat"];
 
 /// Why there are no options.
 #[derive(Debug, thiserror::Error)]

@@ -35,6 +35,11 @@ impl LogBudget {
         Some(std::mem::take(&mut self.left_out))
     }
 
+    /// So many more lines were left out than this budget saw.
+    pub fn leave_out(&mut self, lines: u64) {
+        self.left_out += lines;
+    }
+
     /// True when it is no different from a new one.
     pub fn is_full(&mut self, now: Instant) -> bool {
         self.earn(now);

@@ -1,15 +1,17 @@
 //! Putting a socket's file into place, and taking it away again.
 
-use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions, TryLockError};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
+use nix::unistd::geteuid;
 
 use super::Code;
 
@@ -110,13 +112,28 @@ pub(super) fn bind(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile),
         Errno::EADDRINUSE => BindError::InUse { path: path.to_owned() },
         other => failed("bind the socket", other),
     })?;
-    let file = fs::symlink_metadata(path).map_err(|source| io_error(path, "examine the socket", source))?;
-    let file = SocketFile { path: path.to_owned(), device: file.dev(), inode: file.ino() };
     // Before listen(2) every connect(2) is refused, so nobody slips in under the mode that the umask left.
-    fs::set_permissions(path, Permissions::from_mode(mode))
-        .map_err(|source| io_error(path, "set the mode of the socket", source))?;
+    let file = set_mode(path, mode)?;
+    let file = SocketFile { path: path.to_owned(), device: file.dev(), inode: file.ino() };
     socket::listen(&socket, Backlog::MAXCONN).map_err(|errno| failed("listen on the socket", errno))?;
     Ok((UnixListener::from(socket), file))
+}
+
+/// Gives the socket that was just bound its mode, and nothing else that may have been put in its place since: where others
+/// may write to the directory, chmod(2) on the path could be led to any file of this user's.
+fn set_mode(path: &Path, mode: u32) -> Result<Metadata, BindError> {
+    let examined = |source| io_error(path, "examine the socket", source);
+    let flags = libc::O_PATH | libc::O_NOFOLLOW;
+    let file = File::options().read(true).custom_flags(flags).open(path).map_err(examined)?;
+    let found = file.metadata().map_err(examined)?;
+    if !found.file_type().is_socket() || found.uid() != geteuid().as_raw() {
+        return Err(BindError::NotASocket { path: path.to_owned() });
+    }
+    // fchmod(2) refuses a descriptor that is only a path; this is the way that open(2) names, under O_PATH.
+    let same = format!("/proc/self/fd/{}", file.as_raw_fd());
+    fs::set_permissions(same, Permissions::from_mode(mode))
+        .map_err(|source| io_error(path, "set the mode of the socket", source))?;
+    Ok(found)
 }
 
 fn io_error(path: &Path, action: &'static str, source: io::Error) -> BindError {
@@ -176,5 +193,36 @@ fn somebody_answers(path: &Path) -> nix::Result<bool> {
         Ok(()) | Err(Errno::EAGAIN) => Ok(true),
         Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(false),
         Err(other) => Err(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn what_was_put_in_the_sockets_place_keeps_its_mode() {
+        let directory = TempDir::new().unwrap();
+        let at = |name| directory.path().join(name);
+        fs::write(at("secret"), "x").unwrap();
+        fs::set_permissions(at("secret"), Permissions::from_mode(0o600)).unwrap();
+        let _other = UnixListener::bind(at("other")).unwrap();
+        fs::set_permissions(at("other"), Permissions::from_mode(0o600)).unwrap();
+        symlink(at("secret"), at("link")).unwrap();
+        symlink(at("other"), at("link to a socket")).unwrap();
+        for name in ["secret", "link", "link to a socket"] {
+            let error = set_mode(&at(name), 0o666).unwrap_err();
+            assert!(matches!(error, BindError::NotASocket { .. }), "{name}: {error}");
+        }
+        assert!(matches!(set_mode(&at("gone"), 0o666).unwrap_err(), BindError::Io { .. }));
+        assert_eq!((mode(&at("secret")), mode(&at("other"))), (0o600, 0o600));
+        set_mode(&at("other"), 0o640).unwrap();
+        assert_eq!(mode(&at("other")), 0o640);
     }
 }

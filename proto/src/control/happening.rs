@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::layout::WrongWord;
 use crate::link::{Kind, LinkError, Status};
 use crate::session::{Refusal, SecondWriter};
 
@@ -59,12 +60,21 @@ pub enum Happening {
         /// The same as data.
         detail: LinkError,
     },
-    /// Somebody else writes the server's own heartbeat in the region.
+    /// Somebody else writes the server's own heartbeat in the region: nobody is served there until [`Self::Regained`].
     SecondWriter {
         /// What was found.
         reason: String,
         /// The same as data.
         detail: SecondWriter,
+    },
+    /// Nobody else writes there any more: guests join anew.
+    Regained,
+    /// A guest has written in the region's superblock: the server has put it right.
+    SuperblockMended {
+        /// What was found first.
+        reason: String,
+        /// The same as data.
+        detail: WrongWord,
     },
     /// The region's file was taken away or resized: it is not served any more.
     RegionLost {

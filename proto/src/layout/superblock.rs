@@ -289,8 +289,16 @@ pub fn write_superblock<M: Memory>(memory: &M, superblock: &Superblock) {
     // First of all: a host that dies in the middle must leave a file that the next one knows as its own.
     memory.store(word::MAGIC, MAGIC);
     write_state(memory, RegionState::Init, "");
+    for (at, value) in words(superblock) {
+        memory.store(at, value);
+    }
+}
+
+/// Every word of a superblock but its state: offset and value.
+fn words(superblock: &Superblock) -> impl Iterator<Item = (u64, u64)> {
     let geometry = &superblock.geometry;
-    for (at, value) in [
+    let numbers = [
+        (word::MAGIC, MAGIC),
         (word::VERSIONS, superblock.versions.to_word()),
         (word::FEATURES_REQUIRED, superblock.features_required),
         (word::FEATURES_OPTIONAL, superblock.features_optional),
@@ -305,11 +313,54 @@ pub fn write_superblock<M: Memory>(memory: &M, superblock: &Superblock) {
         (word::GUEST_CONTROL, geometry.guest_control),
         (word::RINGS, geometry.rings),
         (word::GENERATION, superblock.generation),
-    ] {
-        memory.store(at, value);
+    ];
+    let owner = words_of(word::OWNER, superblock.owner);
+    let name = words_of(word::NAME, *superblock.name.as_bytes());
+    numbers.into_iter().chain(owner).chain(name)
+}
+
+/// Bytes that lie at `at`, as words; a multiple of 8 of them.
+fn words_of<const N: usize>(at: u64, bytes: [u8; N]) -> impl Iterator<Item = (u64, u64)> {
+    (0..N / 8).map(move |index| {
+        let word = core::array::from_fn(|byte| bytes[index * 8 + byte]);
+        (at + index as u64 * 8, u64::from_le_bytes(word))
+    })
+}
+
+/// A word that is not what its only writer wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the word at {at} of the superblock reads {found:#018x} and {written:#018x} was written: a guest writes there"
+)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
+pub struct WrongWord {
+    /// Where it lies in the superblock, in bytes.
+    pub at: u64,
+    /// What it says now.
+    pub found: u64,
+    /// What the host wrote.
+    pub written: u64,
+}
+
+/// Writes those words of the superblock anew that are not as the host wrote them, the state last, and returns the first of
+/// them. Guests that join meanwhile check what they read; only the host calls it.
+pub fn mend_superblock<M: Memory>(memory: &M, superblock: &Superblock) -> Option<WrongWord> {
+    let wrong = |(at, written)| {
+        let found = memory.load(at);
+        (found != written).then_some(WrongWord { at, found, written })
+    };
+    let mut first = None;
+    for word in words(superblock).filter_map(wrong) {
+        memory.store(word.at, word.written);
+        first = first.or(Some(word));
     }
-    memory.copy_in(word::OWNER, &superblock.owner);
-    superblock.name.write(memory, word::NAME);
+    if let Some(word) = wrong((word::STATE, superblock.state.to_word())) {
+        write_state(memory, superblock.state, "");
+        first = first.or(Some(word));
+    } else if first.is_some() {
+        memory.after_publish();
+    }
+    first
 }
 
 /// Stores which versions the host speaks, where another host made the region. Guests that join read it.
@@ -330,6 +381,32 @@ pub fn write_state<M: Memory>(memory: &M, state: RegionState, reason: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(feature = "std")]
+    fn every_wrong_word_is_written_anew_and_the_first_is_named() {
+        let memory = crate::memory::HeapMemory::new(1 << 20);
+        let geometry = Geometry::new(1 << 20, 2).expect("it fits");
+        let superblock = Superblock::new(geometry, [7; 16], "scratch");
+        write_superblock(&memory, &superblock);
+        write_state(&memory, RegionState::Ready, "");
+        assert_eq!(mend_superblock(&memory, &superblock), None);
+        let places: [u64; 26] = core::array::from_fn(|index| index as u64 * 8);
+        for at in places {
+            let written = memory.load(at);
+            memory.store(at, !written);
+            let found = WrongWord { at, found: !written, written };
+            assert_eq!(mend_superblock(&memory, &superblock), Some(found));
+            assert_eq!(read_superblock(&memory), Ok(superblock));
+        }
+        for at in places {
+            memory.store(at, 0);
+        }
+        let first = mend_superblock(&memory, &superblock).expect("all are wrong");
+        assert_eq!((first.at, first.found), (word::MAGIC, 0));
+        assert_eq!(read_superblock(&memory), Ok(superblock));
+        assert_eq!(mend_superblock(&memory, &superblock), None);
+    }
 
     #[test]
     fn versions_keep_their_order_and_survive_the_word() {

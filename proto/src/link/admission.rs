@@ -52,7 +52,12 @@ impl FrontDesk {
             self.next_cell = cell + 1;
             let channels = ends.iter().map(HostEnd::channel);
             match Admission::decide(&request, self.owner, 0, channels) {
-                Admission::Same | Admission::Pending => {}
+                Admission::Pending => {}
+                Admission::Same(index) => {
+                    if let Some(end) = ends.get(index) {
+                        end.offer_again();
+                    }
+                }
                 Admission::Refuse(refusal) => {
                     Self::refuse(memory, geometry, cell, &request, refusal);
                     return Some(Refused { request, refusal });

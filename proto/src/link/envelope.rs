@@ -168,9 +168,22 @@ pub enum EnvelopeError {
         /// Length of the record's payload.
         length: usize,
     },
+    /// The topic is empty where one is needed.
+    #[error("record of {length} bytes has no topic")]
+    NoTopic {
+        /// Length of the record's payload.
+        length: usize,
+    },
     /// The topic is no valid name.
-    #[error("topic is empty, no UTF-8 or has control characters")]
-    TopicText,
+    #[error("topic of {topic} bytes is no UTF-8 or has a control character: byte {at} is {byte:#04x}")]
+    TopicText {
+        /// Its length.
+        topic: usize,
+        /// Where the first byte is that cannot be.
+        at: usize,
+        /// That byte.
+        byte: u8,
+    },
     /// A fragment of `length` bytes with its own header that cannot be a piece of anything.
     #[error("fragment of {length} bytes at {offset} of {total} of a message of kind {of}")]
     Fragment {
@@ -204,6 +217,21 @@ pub(super) struct Decoded<'a> {
     pub(super) payload: &'a [u8],
 }
 
+/// Why the topic of a record of `length` bytes is no name.
+#[cold]
+pub(super) fn no_name(topic: &str, length: usize) -> EnvelopeError {
+    match topic.char_indices().find(|(_, letter)| letter.is_control()) {
+        Some((at, _)) => wrong_topic(topic.as_bytes(), at),
+        // It is at most as long as its length can say.
+        None => EnvelopeError::NoTopic { length },
+    }
+}
+
+#[cold]
+fn wrong_topic(topic: &[u8], at: usize) -> EnvelopeError {
+    EnvelopeError::TopicText { topic: topic.len(), at, byte: topic.get(at).copied().unwrap_or_default() }
+}
+
 /// Takes the private copy of a record's payload apart. Messages and requests must have a topic.
 #[inline(always)]
 pub(super) fn decode(kind: Kind, record: &[u8]) -> Result<Decoded<'_>, EnvelopeError> {
@@ -213,10 +241,10 @@ pub(super) fn decode(kind: Kind, record: &[u8]) -> Result<Decoded<'_>, EnvelopeE
     let topic_length = usize::from(header.topic_length);
     let (topic, payload) =
         rest.split_at_checked(topic_length).ok_or(EnvelopeError::Topic { topic: topic_length, length })?;
-    let topic = core::str::from_utf8(topic).map_err(|_| EnvelopeError::TopicText)?;
+    let topic = core::str::from_utf8(topic).map_err(|error| wrong_topic(topic, error.valid_up_to()))?;
     let named = matches!(kind, Kind::Message | Kind::Request);
     if named && Topic::new(topic).is_err() {
-        return Err(EnvelopeError::TopicText);
+        return Err(no_name(topic, length));
     }
     Ok(Decoded {
         id: u64::from_le(header.id),
@@ -254,12 +282,16 @@ mod tests {
             EnvelopeError::Topic { topic: 5, length: 20 }
         );
         record[8] = 0;
-        assert_eq!(decode(Kind::Message, &record).expect_err("no topic"), EnvelopeError::TopicText);
+        assert_eq!(
+            decode(Kind::Message, &record).expect_err("no topic"),
+            EnvelopeError::NoTopic { length: 20 }
+        );
         record[8] = 2;
         record[16..18].copy_from_slice(b"\x1b[");
-        assert_eq!(decode(Kind::Request, &record).expect_err("escape"), EnvelopeError::TopicText);
-        record[16..18].copy_from_slice(b"\xff\xff");
-        assert_eq!(decode(Kind::Pong, &record).expect_err("no UTF-8"), EnvelopeError::TopicText);
+        let wrong = |at, byte| EnvelopeError::TopicText { topic: 2, at, byte };
+        assert_eq!(decode(Kind::Request, &record).expect_err("escape"), wrong(0, 0x1b));
+        record[16..18].copy_from_slice(b"a\xff");
+        assert_eq!(decode(Kind::Pong, &record).expect_err("no UTF-8"), wrong(1, 0xff));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! | `outgoing` | messages too large for one record, kept until the peer says how they ended |
 //! | `reassembly`, `budget` | the peer's, put together again, and the memory for that |
 //! | `asked` | requests and pings that wait for their answers |
+//! | `waiting_answers` | answers to the peer's own requests, which wait for room |
 //! | `outcome` | what arrives, and how everything ends |
 //!
 //! It needs memory, and so the feature `std`; a link alone does not.
@@ -16,6 +17,7 @@ mod incarnation;
 mod outcome;
 mod outgoing;
 mod reassembly;
+mod waiting_answers;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -33,6 +35,7 @@ use reassembly::{Reassembly, Whole};
 pub use budget::Budget;
 pub use incarnation::{Incarnation, is_transfer};
 pub use outcome::{Arrival, Declined, Outcome, Unanswered};
+pub use waiting_answers::{Tried, WaitingAnswers};
 
 /// Transfers that a sender may have begun and not seen ended.
 pub const WINDOW: usize = 16;
@@ -57,6 +60,9 @@ pub struct Losses {
     pub declined: u64,
     /// Requests and pings that were not answered.
     pub unanswered: u64,
+    /// The peer's requests whose answers were dropped: it did not receive those that waited already.
+    #[cfg_attr(feature = "control", serde(default))]
+    pub answers_lost: u64,
 }
 
 /// Both programs' dealings over one link, seen from one side. Nothing here blocks or reads a clock.
@@ -237,6 +243,32 @@ impl Exchange {
             return Err(SendError::TooLarge { length: payload.len(), max });
         }
         self.outgoing.keep(kind, id, status, topic, payload)
+    }
+
+    /// The program dropped so many answers to the peer's requests: there was no room to keep them.
+    pub fn lose_answers(&mut self, count: u64) {
+        self.losses.answers_lost += count;
+    }
+
+    /// Another peer gets the channel: what came to nothing with the one before is none of its.
+    pub fn forget_losses(&mut self) {
+        self.losses = Losses::default();
+        self.incoming.forget_losses();
+    }
+
+    /// Bytes of answers that are kept until the peer has them.
+    pub fn kept_answers(&self) -> usize {
+        self.outgoing.answers()
+    }
+
+    /// Bytes that the peer has this process hold: of a message that is not whole yet, and of answers that it has not taken.
+    pub fn held(&self) -> usize {
+        self.incoming.held() + self.outgoing.answers()
+    }
+
+    /// Nobody waits for the answer to this request or ping any more. One that comes later is dropped and counted.
+    pub fn give_up(&mut self, id: u64) {
+        self.asked.give_up(id);
     }
 
     /// Bytes of messages in fragments that may be kept now, beside those that are being sent.

@@ -11,7 +11,7 @@
 //! The envelope's id and status are those of the whole message, its flags are the kind of it. Only the first piece, at
 //! offset 0, has a topic.
 
-use super::envelope::{Decoded, EnvelopeError, Kind, Topic};
+use super::envelope::{Decoded, EnvelopeError, Kind, Topic, no_name};
 use bytemuck::{Pod, Zeroable};
 
 /// Size of a fragment's own header in bytes.
@@ -67,7 +67,7 @@ impl Fragment {
         }
         let named = matches!(whole, Kind::Message | Kind::Request) && offset == 0;
         if named && Topic::new(decoded.topic).is_err() {
-            return Err(EnvelopeError::TopicText);
+            return Err(no_name(decoded.topic, length));
         }
         Ok((Fragment { transfer, total, offset, of: whole }, piece))
     }
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(decoded(2, "t", &fragment(10, 5)), wrong(10, 5, 2));
         assert_eq!(decoded(2, "t", &fragment(u64::MAX, u64::MAX)), wrong(u64::MAX, u64::MAX, 2));
         assert_eq!(decoded(3, "t", &fragment(10, 4)), wrong(10, 4, 3));
-        assert_eq!(decoded(2, "", &fragment(10, 0)), Err(EnvelopeError::TopicText));
+        assert_eq!(decoded(2, "", &fragment(10, 0)), Err(EnvelopeError::NoTopic { length: 30 }));
         assert_eq!(decoded(6, "", &fragment(10, 0)).map(|(_, length)| length), Ok(6));
         let short = EnvelopeError::Fragment { length: 23, offset: 0, total: 0, of: 2 };
         assert_eq!(decoded(2, "t", &fragment(10, 0)[..23]), Err(short));

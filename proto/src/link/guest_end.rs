@@ -7,8 +7,8 @@ use crate::layout::{
 use crate::memory::Memory;
 use crate::ring::{Consumer, Producer, View, handed_over};
 use crate::session::{
-    Answer, Attachment, AttachmentEvent, Caching, CloseReason, Entropy, Identity, JoinProgress, JoinRequest,
-    Joiner, Liveness, Offer, Text, Uuid,
+    Answer, Attachment, AttachmentEvent, Caching, CloseReason, Entropy, EntryError, Identity, JoinProgress,
+    JoinRequest, Joiner, Liveness, Offer, Text, Uuid,
 };
 use core::time::Duration;
 
@@ -45,6 +45,8 @@ pub enum Waiting {
     Host,
     /// The host refuses.
     Refused(Answer),
+    /// The host offers a channel in a way that cannot be right.
+    Unusable(EntryError),
 }
 
 impl core::fmt::Display for Waiting {
@@ -54,6 +56,7 @@ impl core::fmt::Display for Waiting {
             Waiting::RegionClosing => f.write_str("the region is being formatted anew"),
             Waiting::Host => f.write_str("the host does not answer: is ivringd running?"),
             Waiting::Refused(answer) => write!(f, "the host refuses: {}", answer.refusal),
+            Waiting::Unusable(error) => error.fmt(f),
         }
     }
 }
@@ -80,6 +83,9 @@ pub enum GuestEvent {
     HostBack,
     /// The session is over and will be asked for again.
     Detached(CloseReason),
+    /// The host wrote what cannot be right, found elsewhere than in [`GuestEnd::receive`]: the session is over and will be
+    /// asked for again.
+    Fault(LinkError),
     /// The session is over for good: a newer program has this identity.
     Superseded,
 }
@@ -101,6 +107,8 @@ pub struct GuestEnd<M> {
     caching: Option<Caching>,
     state: State<M>,
     told: Option<Waiting>,
+    /// The last session ended because somebody else wrote in this one's place.
+    second_writer: bool,
     /// Of the sessions before this one.
     counters: Counters,
 }
@@ -114,6 +122,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
             caching: None,
             state: State::Region { next_look: Duration::ZERO },
             told: None,
+            second_writer: false,
             counters: Counters::default(),
         }
     }
@@ -199,21 +208,29 @@ impl<M: Memory + Clone> GuestEnd<M> {
                         self.state =
                             attach(&self.memory, superblock, joiner, offer, stale_after, now, entropy);
                         self.told = None;
+                        self.second_writer = false;
                         Some(GuestEvent::Attached { channel: offer.channel, version: offer.version })
                     }
                     JoinProgress::Refused(answer) => self.tell(Waiting::Refused(answer)),
+                    JoinProgress::Unusable(error) => {
+                        self.check_region(now).or_else(|| self.tell(Waiting::Unusable(error)))
+                    }
                     JoinProgress::Waiting => {
                         let silent = now.saturating_sub(*since) > NO_ANSWER;
-                        let refused = matches!(self.told, Some(Waiting::Refused(_)));
+                        let refused = matches!(self.told, Some(Waiting::Refused(_) | Waiting::Unusable(_)));
                         self.check_region(now)
                             .or_else(|| (silent && !refused).then(|| self.tell(Waiting::Host)).flatten())
                     }
                 }
             }
             State::Attached { attachment, link } => {
-                if link.is_wedged(now) || link.tx().fault().is_some() {
+                let fault = link.wedged(now).or(link.tx().fault()).or(link.rx().fault());
+                // Not where a newer program has the channel: asking for it again would take it from that.
+                if let Some(fault) = fault
+                    && !attachment.is_lost(&self.memory)
+                {
                     attachment.bye(&self.memory, CloseReason::GuestFault);
-                    return Some(self.detached(CloseReason::GuestFault, now));
+                    return Some(self.broken(fault.into(), now));
                 }
                 let event = attachment.poll(&self.memory, now, entropy)?;
                 Some(match event {
@@ -223,6 +240,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
                     AttachmentEvent::HostBack => GuestEvent::HostBack,
                     AttachmentEvent::Reformatted => self.detached(CloseReason::Reformat, now),
                     AttachmentEvent::Closed(reason) => self.detached(reason, now),
+                    AttachmentEvent::Damaged(error) => self.broken(error.into(), now),
                 })
             }
             State::Ended => None,
@@ -252,6 +270,7 @@ impl<M: Memory + Clone> GuestEnd<M> {
             features_required: 0,
             features_optional: 0,
             name: self.options.name,
+            second_writer: self.second_writer,
         };
         let joiner = Joiner::start(&self.memory, &superblock.geometry, request, now, entropy);
         self.state = State::Joining { superblock, joiner, since: now };
@@ -270,8 +289,15 @@ impl<M: Memory + Clone> GuestEnd<M> {
         }
     }
 
+    fn broken(&mut self, error: LinkError, now: Duration) -> GuestEvent {
+        self.counters = self.counters();
+        self.state = State::Region { next_look: now + REJOIN };
+        GuestEvent::Fault(error)
+    }
+
     fn detached(&mut self, reason: CloseReason, now: Duration) -> GuestEvent {
         self.counters = self.counters();
+        self.second_writer = reason == CloseReason::SecondWriter;
         if reason == CloseReason::Superseded {
             self.state = State::Ended;
             return GuestEvent::Superseded;
@@ -323,6 +349,10 @@ impl<M: Memory + Clone> GuestEnd<M> {
         let State::Attached { attachment, link } = &mut self.state else { return Ok(None) };
         let received = link.receive(buffer);
         if !matches!(received, Ok(_) | Err(LinkError::Buffer { .. })) {
+            if attachment.is_lost(&self.memory) {
+                // What was read is of a newer program's session. The next poll tells.
+                return Ok(None);
+            }
             attachment.bye(&self.memory, CloseReason::GuestFault);
             self.counters = *link.counters();
             self.state = State::Region { next_look: now + REJOIN };

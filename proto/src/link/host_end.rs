@@ -1,7 +1,9 @@
 //! One channel seen by the host: its session, its link, and what becomes of messages in flight when one ends.
 
+mod taking_over;
+
 use super::{Counters, Kind, Link, LinkError, Received, SendError};
-use crate::layout::{ChannelPlace, Geometry, VersionRange, control_word as word};
+use crate::layout::{ChannelPlace, control_word as word};
 use crate::memory::Memory;
 use crate::ring::{Consumer, HEADER, Producer, View, handed_over, walk};
 use crate::session::{
@@ -30,6 +32,13 @@ pub enum HostEvent {
     Attached {
         /// True when a session of the same boot went before.
         resumed: bool,
+    },
+    /// The guest wrote what cannot be right, found elsewhere than in [`HostEnd::receive`]. Followed by `Detached`.
+    Fault {
+        /// Who.
+        guest: Identity,
+        /// What was wrong, with the value.
+        error: LinkError,
     },
     /// The guest's heartbeat has stopped; it may be paused.
     Stale,
@@ -79,12 +88,15 @@ struct Drain {
 #[derive(Debug)]
 pub struct HostEnd<M> {
     memory: M,
+    index: u64,
     channel: Channel,
     link: Option<Link<M>>,
     /// Where the rings go on while there is no link.
     to_host: u64,
     to_guest: u64,
     drain: Option<Drain>,
+    /// What this session's guest published could not be read on: it is not tried again.
+    unreadable: bool,
     resumed: bool,
     events: [Option<HostEvent>; 4],
     counters: Counters,
@@ -93,62 +105,13 @@ pub struct HostEnd<M> {
 impl<M: Memory + Clone> HostEnd<M> {
     /// Fills the host's own lines of a channel in a region that is being formatted.
     pub(super) fn format(memory: &M, place: &ChannelPlace) {
-        memory.store(place.to_guest.producer + word::HINT, place.first_position);
-        memory.store(place.to_host.consumer + word::HEAD, place.first_position);
-        memory.store(place.to_host.consumer + word::SEEN, place.first_position);
+        Self::store_positions(memory, place, place.first_position, place.first_position);
     }
 
-    /// Takes over a channel as it is in the region; `None` past the last channel.
-    ///
-    /// A session that an earlier host left goes on. One whose rings make no sense is closed, and its guest joins anew.
-    /// `remembered` is what the host knows of the session from outside the region, see [`Channel::recover`].
-    pub fn recover(
-        memory: M,
-        geometry: &Geometry,
-        index: u64,
-        now: Duration,
-        stale_after: Duration,
-        remembered: Option<&Binding>,
-    ) -> Option<Self> {
-        let place = geometry.channel(index)?;
-        let channel = Channel::recover(&memory, place, now, stale_after, remembered);
-        let sane = |position: u64| {
-            if position.is_multiple_of(8) && position < MAX_POSITION {
-                position
-            } else {
-                place.first_position
-            }
-        };
-        let mut end = HostEnd {
-            to_host: sane(memory.load(place.to_host.consumer + word::HEAD)),
-            to_guest: sane(memory.load(place.to_guest.producer + word::HINT)),
-            memory,
-            channel,
-            link: None,
-            drain: None,
-            resumed: false,
-            events: [None; 4],
-            counters: Counters::default(),
-        };
-        if end.channel.phase() == Phase::Attached {
-            end.take_over_rings();
-        }
-        Some(end)
-    }
-
-    fn take_over_rings(&mut self) {
-        let Some(binding) = self.channel.binding().copied() else { return };
-        if !VersionRange::SUPPORTED.contains(binding.version) {
-            // Begun with a newer host than this one: the guest joins anew, with what both speak.
-            return self.close(CloseReason::HostFault);
-        }
-        let place = *self.channel.place();
-        let tx = Producer::recover(self.memory.clone(), place.to_guest, binding.to_guest_salt);
-        let rx = Consumer::resume(self.memory.clone(), place.to_host, binding.salt);
-        match (tx, rx) {
-            (Ok(tx), Ok(rx)) => self.link = Some(Link::new(tx, rx)),
-            _ => self.close(CloseReason::HostFault),
-        }
+    fn store_positions(memory: &M, place: &ChannelPlace, to_host: u64, to_guest: u64) {
+        memory.store(place.to_guest.producer + word::HINT, to_guest);
+        memory.store(place.to_host.consumer + word::HEAD, to_host);
+        memory.store(place.to_host.consumer + word::SEEN, to_host);
     }
 
     /// The session.
@@ -189,8 +152,8 @@ impl<M: Memory + Clone> HostEnd<M> {
         if let Some(drain) = self.drain {
             return if drain.done || self.link.is_none() { self.finish(drain.after, entropy) } else { None };
         }
-        if self.link().is_some_and(|link| link.is_wedged(now)) {
-            self.close(CloseReason::HostFault);
+        if let Some(fault) = self.link().and_then(|link| link.wedged(now)) {
+            self.give_up(fault);
         }
         match self.channel.poll(&self.memory, now)? {
             ChannelEvent::Confirmed => {
@@ -230,8 +193,13 @@ impl<M: Memory + Clone> HostEnd<M> {
         {
             self.tell(HostEvent::Attached { resumed: self.resumed });
         }
-        let confirmed = self.channel.phase() != Phase::Offered;
+        let confirmed = self.channel.may_be_read();
         self.begin_drain(After::Offer(*request), confirmed);
+    }
+
+    /// The guest still asks for what it was offered.
+    pub(super) fn offer_again(&self) {
+        self.channel.offer_again(&self.memory);
     }
 
     /// Asks the incumbent whether it lives, for the newcomer in `cell`.
@@ -244,7 +212,7 @@ impl<M: Memory + Clone> HostEnd<M> {
         if self.channel.binding().is_none() {
             return;
         }
-        let confirmed = self.channel.phase() != Phase::Offered;
+        let confirmed = self.channel.may_be_read();
         self.channel.close(&self.memory, reason);
         self.begin_drain(After::Free(reason), confirmed);
     }
@@ -255,7 +223,8 @@ impl<M: Memory + Clone> HostEnd<M> {
             Some(link) if confirmed => {
                 link.flush();
                 let rx = link.rx();
-                (rx.position().wrapping_add(self.channel.place().to_host.capacity), rx.fault().is_some())
+                let limit = rx.position().wrapping_add(self.channel.place().to_host.capacity);
+                (limit, self.unreadable || rx.fault().is_some())
             }
             _ => (0, true),
         };
@@ -303,9 +272,38 @@ impl<M: Memory + Clone> HostEnd<M> {
         received
     }
 
+    /// Ends what goes on here without a word to the region, nor a look at it: somebody else has written there, and nothing
+    /// in it is to be believed. What was under way is lost, and nobody can say how much that was.
+    pub fn abandon(&mut self) {
+        if let Some(mut link) = self.link.take() {
+            self.counters = *link.counters();
+            self.to_host = link.rx().position();
+            self.to_guest = link.tx().position();
+        }
+        let (is_freed, reason) = match self.drain.take() {
+            Some(Drain { after: After::Free(reason), .. }) => (true, reason),
+            _ => (false, CloseReason::SecondWriter),
+        };
+        if is_freed {
+            self.counters = Counters::default();
+        }
+        if let Some(binding) = self.channel.abandon(is_freed) {
+            self.tell(HostEvent::Detached { binding, reason });
+        }
+    }
+
+    /// Writes this host's lines of the channel anew after [`abandon`](Self::abandon), whatever stands there: the guest reads
+    /// that its session is over, and joins anew.
+    pub fn rewrite(&self) {
+        let place = self.channel.place();
+        Self::store_positions(&self.memory, place, self.to_host, self.to_guest);
+        self.channel.rewrite(&self.memory, self.to_host, self.to_guest);
+    }
+
     /// The guest broke its ring.
     #[cold]
     fn break_off(&mut self) {
+        self.unreadable = true;
         match &mut self.drain {
             Some(drain) => drain.done = true,
             None => self.close(CloseReason::HostFault),
@@ -321,17 +319,28 @@ impl<M: Memory + Clone> HostEnd<M> {
     ///
     /// # Errors
     ///
-    /// [`SendError::NotAttached`] without a session, else what `send` returns. A fault closes the session.
+    /// [`SendError::NotAttached`] without a session, else what `send` returns. A fault closes the session, and is told as an
+    /// event, too.
     #[inline]
     pub fn send_with<T>(
         &mut self,
         send: impl FnOnce(&mut Link<M>) -> Result<T, SendError>,
     ) -> Result<T, SendError> {
         let result = self.link().ok_or(SendError::NotAttached).and_then(send);
-        if let Err(SendError::Fault(_)) = &result {
-            self.close(CloseReason::HostFault);
+        if let Err(SendError::Fault(fault)) = &result {
+            self.give_up(*fault);
         }
         result
+    }
+
+    /// Closes the session of a guest that broke its rings, and says how it did.
+    #[cold]
+    fn give_up(&mut self, error: impl Into<LinkError>) {
+        if let Some(binding) = self.channel.binding() {
+            let guest = binding.identity;
+            self.tell(HostEvent::Fault { guest, error: error.into() });
+        }
+        self.close(CloseReason::HostFault);
     }
 
     /// Closes the session and leaves the channel bound.
@@ -364,11 +373,16 @@ impl<M: Memory + Clone> HostEnd<M> {
     fn finish_offer(&mut self, request: &JoinRequest, entropy: &mut impl Entropy) {
         let before = self.channel.binding().copied();
         let phase = self.channel.phase();
-        let goes_on = before.is_some_and(|binding| binding.boot == request.boot);
+        let same_boot = before.is_some_and(|binding| binding.boot == request.boot);
+        let goes_on = same_boot && self.link.is_some() && !request.second_writer;
         if let Some(binding) = before
             && phase == Phase::Attached
         {
-            let reason = if goes_on { CloseReason::Superseded } else { CloseReason::Rebooted };
+            let reason = match (request.second_writer, same_boot) {
+                (true, _) => CloseReason::SecondWriter,
+                (false, true) => CloseReason::Superseded,
+                (false, false) => CloseReason::Rebooted,
+            };
             self.tell(HostEvent::Detached { binding, reason });
         }
         let place = *self.channel.place();
@@ -397,10 +411,14 @@ impl<M: Memory + Clone> HostEnd<M> {
             let tx = Producer::start(self.memory.clone(), place.to_guest, to_guest_salt, self.to_guest);
             (tx, self.to_guest, to_guest_salt)
         });
+        // A step behind all sessions before it: so a guest tells a newer session from an old one that has come back with
+        // the whole region.
+        self.to_host = self.to_host.wrapping_add(HEADER);
         let rx = Consumer::start(self.memory.clone(), place.to_host, salt, self.to_host, self.to_host);
         let mut link = Link::new(tx, rx);
         link.continue_counters(self.counters);
         self.link = Some(link);
+        self.unreadable = false;
         self.resumed = goes_on;
         let starts = Starts { to_host: self.to_host, to_guest, salt, to_guest_salt };
         self.channel.offer(&self.memory, request, starts);

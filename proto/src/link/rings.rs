@@ -4,7 +4,7 @@ use super::envelope::{Decoded, ENVELOPE, EnvelopeError, Kind, MAX_TOPIC, Status,
 use super::fragment::{FRAGMENT, Fragment};
 use crate::memory::Memory;
 use crate::ring::{Class, Consumer, Fault, Producer, PushError, Record, View};
-use crate::session::BEAT;
+use crate::session::{BEAT, EntryError};
 use core::time::Duration;
 
 /// Records looked at in one call of [`Link::receive`]: pings and records of unknown kinds cannot hold the caller longer.
@@ -56,6 +56,9 @@ pub enum LinkError {
     /// The peer sent a record that is no envelope.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
+    /// The host's directory entry of this channel cannot be right.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
     /// The caller's buffer is smaller than a legal record.
     #[error("a buffer of {given} bytes is too small for a record of {needed}")]
     Buffer {
@@ -167,18 +170,19 @@ impl<M: Memory> Link<M> {
         self.tx.max_payload().saturating_sub(super::ENVELOPE + topic)
     }
 
-    /// True when the peer's hint has been ahead of an empty ring for two heartbeats: its view of the ring and ours will
-    /// never meet again, and the session is to be closed.
-    pub fn is_wedged(&mut self, now: Duration) -> bool {
+    /// What is wrong when the peer's hint has been ahead of an empty ring for two heartbeats: its view of the ring and ours
+    /// will never meet again, and the session is to be closed.
+    pub fn wedged(&mut self, now: Duration) -> Option<Fault> {
         if now < self.next_hint_look {
-            return false;
+            return None;
         }
         self.next_hint_look = now + HINT_LOOK;
-        if !self.rx.is_behind_hint() {
+        let Some(hint) = self.rx.unmet_hint() else {
             self.behind_since = None;
-            return false;
-        }
-        now.saturating_sub(*self.behind_since.get_or_insert(now)) > 2 * BEAT
+            return None;
+        };
+        let since = *self.behind_since.get_or_insert(now);
+        (now.saturating_sub(since) > 2 * BEAT).then(|| Fault::Wedged { hint, position: self.rx.position() })
     }
 
     #[inline]

@@ -5,7 +5,10 @@ use std::{fs::File, io, num::NonZeroUsize, ptr::NonNull, sync::Arc};
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 
-use super::{Fences, MappedFile, Memory, MemoryType, RawMemory, WriteCombining, mapped::checked_length};
+use super::{
+    Fences, MappedFile, Memory, MemoryType, RawMemory, WriteCombining,
+    mapped::{Mapping, checked_length},
+};
 
 /// A region mapped with a memory type that is known at run time only, as a guest maps its BAR. Clones mean the same
 /// mapping, which ends with the last of them.
@@ -14,13 +17,12 @@ use super::{Fences, MappedFile, Memory, MemoryType, RawMemory, WriteCombining, m
 /// would do without, but that a page is uncached is only asked for: the kernel gives pages that another program has mapped
 /// already the type they have there, and tells nobody. The fences cost less than one access to such memory.
 ///
-/// The file must keep its length while it is mapped, as with [`MappedFile`].
+/// The file should keep its length while it is mapped, as with [`MappedFile`].
 #[derive(Clone, Debug)]
 pub struct MixedMapping {
     raw: RawMemory,
     memory_type: MemoryType,
-    /// Keeps it mapped.
-    _mapping: Arc<MmapRaw>,
+    mapping: Arc<Mapping>,
 }
 
 impl MixedMapping {
@@ -32,7 +34,7 @@ impl MixedMapping {
     pub fn whole(file: &File, length: u64, memory_type: MemoryType) -> io::Result<Self> {
         let length = checked_length(file, length)?;
         let mapping = MmapOptions::new().len(length).map_raw(file)?;
-        Self::of(Arc::new(mapping), length, memory_type)
+        Self::of(mapping, length, memory_type)
     }
 
     /// Maps `length` bytes of a region of which two files show the same bytes: those before `boundary` by `uncached`, those
@@ -50,21 +52,28 @@ impl MixedMapping {
         let mut place: MmapMut = MmapOptions::new().len(whole).map_anon()?;
         put(&mut place, 0, below, uncached)?;
         put(&mut place, below.get(), above, combining)?;
-        Self::of(Arc::new(place.into()), whole, MemoryType::WriteCombining)
+        Self::of(place.into(), whole, MemoryType::WriteCombining)
     }
 
-    fn of(mapping: Arc<MmapRaw>, length: usize, memory_type: MemoryType) -> io::Result<Self> {
-        let base = NonNull::new(mapping.as_mut_ptr()).ok_or(io::ErrorKind::InvalidData)?;
+    fn of(pages: MmapRaw, length: usize, memory_type: MemoryType) -> io::Result<Self> {
+        let base = NonNull::new(pages.as_mut_ptr()).ok_or(io::ErrorKind::InvalidData)?;
+        let mapping = Mapping::of(pages, length)?;
         // SAFETY: the mapping has `length` readable and writable bytes and lives as long as the `Arc` beside the result. Only
         // this value reaches it.
         let raw = unsafe { RawMemory::new(base, length) };
-        Ok(Self { raw, memory_type, _mapping: mapping })
+        Ok(Self { raw, memory_type, mapping: Arc::new(mapping) })
     }
 
     /// The type that accesses allow for. Of a [split](Self::split) mapping that of the bytes behind the boundary.
     #[must_use]
     pub fn memory_type(&self) -> MemoryType {
         self.memory_type
+    }
+
+    /// As [`MappedFile::broken_at`].
+    #[must_use]
+    pub fn broken_at(&self) -> Option<u64> {
+        self.mapping.broken_at()
     }
 
     #[inline]
@@ -113,7 +122,7 @@ impl From<MappedFile> for MixedMapping {
     /// The same mapping as one of which every page is write-back.
     fn from(mapped: MappedFile) -> Self {
         let (raw, mapping) = mapped.into_parts();
-        Self { raw, memory_type: MemoryType::WriteBack, _mapping: mapping }
+        Self { raw, memory_type: MemoryType::WriteBack, mapping }
     }
 }
 

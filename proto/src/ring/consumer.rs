@@ -242,13 +242,23 @@ impl<M: Memory> Consumer<M> {
     }
 
     /// Whether the producer claims to have published more while the next header is zero. For a moment that can be so
-    /// where stores leave the processor late; when it stays, the ring is wedged.
+    /// where stores leave the processor late; when it stays, the ring is wedged. Never after a fault.
     pub fn is_behind_hint(&self) -> bool {
+        self.unmet_hint().is_some()
+    }
+
+    /// The hint, where [`is_behind_hint`](Self::is_behind_hint) says so.
+    pub fn unmet_hint(&self) -> Option<u64> {
+        if self.fault.is_some() {
+            // A position that was refused is no place to look at.
+            return None;
+        }
         // EDGE hint-after-publish (pairs with Producer::flush)
         let hint = self.lane.memory.load_acquire(self.lane.hint());
         self.lane.memory.after_ready();
         let ahead = hint.wrapping_sub(self.position);
-        ahead != 0 && ahead <= u64::MAX / 2 && self.lane.memory.load_acquire(self.lane.data(self.offset)) == 0
+        let is_ahead = ahead != 0 && ahead <= u64::MAX / 2;
+        (is_ahead && self.lane.memory.load_acquire(self.lane.data(self.offset)) == 0).then_some(hint)
     }
 
     /// What ended the session, if something did.

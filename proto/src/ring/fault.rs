@@ -105,10 +105,18 @@ pub enum Fault {
         /// The head as read.
         head: u64,
     },
-    /// The position to start at is not aligned to 8.
-    #[error("start position {position} is not a multiple of 8")]
+    /// The position to start or to go on at is not aligned to 8, or one that no ring gets to.
+    #[error("position {position} to start at is not a multiple of 8 below 2^62")]
     Start {
         /// The position as given.
+        position: u64,
+    },
+    /// The hint stays ahead of a ring in which nothing more is published.
+    #[error("hint {hint} stays ahead of position {position}, where nothing is published: the ring is wedged")]
+    Wedged {
+        /// The hint as read.
+        hint: u64,
+        /// Where the consumer waits.
         position: u64,
     },
     /// The header at a producer's position is not zero before its first record: somebody else writes this ring.

@@ -309,7 +309,7 @@ impl<M: Memory> Producer<M> {
         // EDGE record-publish (pairs with Lane::read)
         memory.store_release(self.lane.data(self.first_offset), self.first_header);
         memory.after_publish();
-        // EDGE hint-after-publish (pairs with Producer::recover and Consumer::is_behind_hint): a hint that were ahead of the
+        // EDGE hint-after-publish (pairs with Producer::recover and Consumer::unmet_hint): a hint that were ahead of the
         // records would make a successor skip them.
         memory.store_release(self.lane.hint(), self.position);
         self.first_header = 0;

@@ -32,6 +32,8 @@ pub struct JoinRequest {
     pub features_optional: u64,
     /// The name it gives itself; untrusted.
     pub name: Text<NAME_LEN>,
+    /// Its last session ended because somebody else wrote in its place: nothing of that session is to go on.
+    pub second_writer: bool,
 }
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo; RFC 9923): finds torn and mixed cells. It is no defence against a
@@ -74,6 +76,7 @@ fn encode(request: &JoinRequest) -> [u8; SIZE] {
     put(word::FEATURES_OPTIONAL, &request.features_optional.to_le_bytes());
     put(word::PORT, request.identity.port.text().as_bytes());
     put(word::NAME, request.name.as_bytes());
+    put(word::SECOND_WRITER, &u64::from(request.second_writer).to_le_bytes());
     let sum = checksum(&bytes[..CHECKSUM]);
     bytes[CHECKSUM..].copy_from_slice(&sum.to_le_bytes());
     bytes
@@ -126,6 +129,7 @@ pub fn read_request<M: Memory>(memory: &M, cell: u64) -> Option<JoinRequest> {
         features_required: word_at(&bytes, word::FEATURES_REQUIRED),
         features_optional: word_at(&bytes, word::FEATURES_OPTIONAL),
         name: Text::from_bytes(&array_at::<NAME_LEN>(&bytes, word::NAME)),
+        second_writer: word_at(&bytes, word::SECOND_WRITER) != 0,
     })
 }
 
@@ -157,6 +161,7 @@ mod tests {
             features_required: 1,
             features_optional: 2,
             name: Text::truncated("web1"),
+            second_writer: true,
         }
     }
 

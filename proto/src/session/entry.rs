@@ -1,14 +1,14 @@
 //! A channel's directory entry: the host's echo of a join request, as it lies in the region.
 
 use super::{CloseReason, Uuid};
-use crate::layout::{Version, entry_word as word};
+use crate::layout::{Version, VersionRange, entry_word as word};
 use crate::memory::Memory;
 
 /// State of a channel as the host publishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChannelState {
-    /// Belongs to nobody.
-    Free,
+    /// Belongs to nobody; where a reason stands, that is why whoever believed it his own has lost it.
+    Free(Option<CloseReason>),
     /// Echoed to a guest that has not confirmed yet.
     Offered,
     /// Both sides use it.
@@ -20,9 +20,10 @@ pub enum ChannelState {
 }
 
 impl ChannelState {
-    const fn to_word(self) -> u64 {
+    pub(super) const fn to_word(self) -> u64 {
         match self {
-            ChannelState::Free => 0,
+            ChannelState::Free(None) => 0,
+            ChannelState::Free(Some(reason)) => (reason.code() as u64) << 8,
             ChannelState::Offered => 1,
             ChannelState::Attached => 2,
             ChannelState::Closed(reason) => 3 | (reason.code() as u64) << 8,
@@ -33,13 +34,60 @@ impl ChannelState {
     const fn from_word(word: u64) -> Self {
         let [state, reason, ..] = word.to_le_bytes();
         match state {
-            0 => ChannelState::Free,
+            0 if reason == 0 => ChannelState::Free(None),
+            0 => ChannelState::Free(Some(CloseReason::from_code(reason))),
             1 => ChannelState::Offered,
             2 => ChannelState::Attached,
             3 => ChannelState::Closed(CloseReason::from_code(reason)),
             code => ChannelState::Unknown(code),
         }
     }
+}
+
+/// What an entry says of a guest's session that cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "control", serde(rename_all = "snake_case"))]
+pub enum EntryError {
+    /// A state that this session cannot be in: confirmed before the guest has confirmed, superseded by itself, or unknown.
+    #[error("the directory entry of channel {channel} has state {state:#x}, which this session cannot be in")]
+    State {
+        /// Number of the channel.
+        channel: u64,
+        /// State and close reason as read.
+        state: u64,
+    },
+    /// The version is not one that was offered, or not one that this program speaks.
+    #[error("the directory entry of channel {channel} has version {found}, this program speaks {supported}")]
+    Version {
+        /// Number of the channel.
+        channel: u64,
+        /// The version as read.
+        found: Version,
+        /// What would do.
+        supported: VersionRange,
+    },
+    /// A start position that no ring gets to.
+    #[error("the directory entry of channel {channel} has start {position}, not a multiple of 8 below 2^62")]
+    Start {
+        /// Number of the channel.
+        channel: u64,
+        /// The position as read.
+        position: u64,
+    },
+    /// The nonce is another, and the rest is still this session's.
+    #[error(
+        "the directory entry of channel {channel} has nonce {found:#018x} instead of {expected:#018x}, with the same \
+         salt: somebody else writes there"
+    )]
+    Nonce {
+        /// Number of the channel.
+        channel: u64,
+        /// The nonce as read.
+        found: u64,
+        /// This session's.
+        expected: u64,
+    },
 }
 
 /// An entry as read: copied once, not yet checked.
@@ -111,7 +159,6 @@ pub(super) fn is_session<M: Memory>(memory: &M, at: u64, nonce: u64) -> bool {
 pub(super) fn write_echo<M: Memory>(memory: &M, at: u64, entry: &Entry) {
     memory.store(at + word::NONCE, 0);
     memory.before_publish();
-    memory.store(at + word::STATE, entry.state.to_word());
     memory.store(at + word::SALT, entry.salt);
     memory.store(at + word::TO_GUEST_SALT, entry.to_guest_salt);
     memory.store(at + word::TO_HOST_START, entry.to_host_start);
@@ -120,6 +167,8 @@ pub(super) fn write_echo<M: Memory>(memory: &M, at: u64, entry: &Entry) {
     memory.copy_in(at + word::BOOT, entry.boot.as_bytes());
     memory.store(at + word::VERSION, u64::from(entry.version.to_bits()));
     memory.store(at + word::FEATURES, entry.features);
+    // Behind all that a channel that was free did not have: a host that dies here leaves it free.
+    memory.store(at + word::STATE, entry.state.to_word());
     memory.before_publish();
     // EDGE session-echo (pairs with read_entry, read_standing).
     memory.store_release(at + word::NONCE, entry.nonce);
@@ -133,10 +182,10 @@ pub(super) fn write_channel_state<M: Memory>(memory: &M, at: u64, state: Channel
     memory.after_publish();
 }
 
-/// Makes the channel free.
-pub(super) fn write_free<M: Memory>(memory: &M, at: u64) {
+/// Makes the channel free, with a reason for a guest that does not expect it.
+pub(super) fn write_free<M: Memory>(memory: &M, at: u64, why: Option<CloseReason>) {
     // In this order: the guest that lost it never sees a state that speaks of another session.
-    write_channel_state(memory, at, ChannelState::Free);
+    write_channel_state(memory, at, ChannelState::Free(why));
     memory.store(at + word::NONCE, 0);
     memory.after_publish();
 }

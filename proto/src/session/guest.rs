@@ -2,8 +2,8 @@
 
 use super::entry::{is_session, read_entry, read_standing};
 use super::{
-    Answer, ChannelState, CloseReason, Entropy, JoinRequest, Liveness, Pulse, SecondWriter, Uuid, Watch,
-    clear_request, is_still_there, read_answer, read_request, write_request,
+    Answer, BEAT, ChannelState, CloseReason, Entropy, Entry, EntryError, JoinRequest, Liveness, Pulse,
+    SecondWriter, Uuid, Watch, clear_request, is_still_there, read_answer, read_request, write_request,
 };
 use crate::layout::{
     ChannelPlace, Geometry, Superblock, Version, cell_word, control_word as word, entry_word, status_word,
@@ -54,6 +54,8 @@ pub enum JoinProgress {
     Waiting,
     /// The host refuses; the request stands and is repeated.
     Refused(Answer),
+    /// The host offers a channel in a way that cannot be right; the request stands and is repeated.
+    Unusable(EntryError),
     /// Start the rings, then [`Attachment::confirm`].
     Offered(Offer),
 }
@@ -117,9 +119,11 @@ impl Joiner {
         now: Duration,
         entropy: &mut impl Entropy,
     ) -> JoinProgress {
-        if let Some(offer) = self.find_offer(memory, geometry) {
-            return JoinProgress::Offered(offer);
-        }
+        let offered = match self.find_offer(memory, geometry) {
+            Some(Ok(offer)) => return JoinProgress::Offered(offer),
+            Some(Err(error)) => JoinProgress::Unusable(error),
+            None => JoinProgress::Waiting,
+        };
         match self.written {
             None if now >= self.next_try => self.write(memory, geometry, now, entropy),
             None => {}
@@ -133,7 +137,7 @@ impl Joiner {
                 self.maintain(memory, geometry, written, now, entropy);
             }
         }
-        JoinProgress::Waiting
+        offered
     }
 
     /// Takes the request back.
@@ -203,21 +207,21 @@ impl Joiner {
         }
     }
 
-    fn find_offer<M: Memory>(&self, memory: &M, geometry: &Geometry) -> Option<Offer> {
+    fn find_offer<M: Memory>(&self, memory: &M, geometry: &Geometry) -> Option<Result<Offer, EntryError>> {
         (0..geometry.channels()).find_map(|channel| {
             let place = geometry.channel(channel)?;
             if !is_session(memory, place.entry, self.request.nonce) {
                 return None;
             }
             let entry = read_entry(memory, place.entry);
-            let sane = |position: u64| position.is_multiple_of(8) && position < MAX_POSITION;
-            (entry.nonce == self.request.nonce
-                && entry.state == ChannelState::Offered
-                && self.request.versions.contains(entry.version)
-                && sane(entry.to_host_start)
-                && sane(entry.to_guest_start)
-                && is_session(memory, place.entry, self.request.nonce))
-            .then_some(Offer {
+            if entry.nonce != self.request.nonce || !is_session(memory, place.entry, self.request.nonce) {
+                return None;
+            }
+            // The request was granted and is taken back already: the host says so in the next echo.
+            if matches!(entry.state, ChannelState::Free(_) | ChannelState::Closed(_)) {
+                return None;
+            }
+            Some(self.check(channel, &entry).map(|()| Offer {
                 channel,
                 place,
                 nonce: entry.nonce,
@@ -227,8 +231,24 @@ impl Joiner {
                 to_guest_start: entry.to_guest_start,
                 version: entry.version,
                 features: entry.features,
-            })
+            }))
         })
+    }
+
+    /// Checks what the host echoed.
+    fn check(&self, channel: u64, entry: &Entry) -> Result<(), EntryError> {
+        if entry.state != ChannelState::Offered {
+            return Err(EntryError::State { channel, state: entry.state.to_word() });
+        }
+        let supported = self.request.versions;
+        if !supported.contains(entry.version) {
+            return Err(EntryError::Version { channel, found: entry.version, supported });
+        }
+        let sane = |position: u64| position.is_multiple_of(8) && position < MAX_POSITION;
+        match [entry.to_host_start, entry.to_guest_start].into_iter().find(|position| !sane(*position)) {
+            Some(position) => Err(EntryError::Start { channel, position }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -245,6 +265,8 @@ pub enum AttachmentEvent {
     HostBack,
     /// The session is over.
     Closed(CloseReason),
+    /// The directory entry cannot be right: nothing more is written, join anew.
+    Damaged(EntryError),
     /// The region is being, or has been, formatted anew: the session is over, read the superblock again.
     Reformatted,
 }
@@ -269,6 +291,8 @@ pub struct Attachment {
     watch: Watch,
     host: Liveness,
     next_look: Duration,
+    /// Since when the entry has no nonce, and the host's heartbeat then.
+    changing_since: Option<(Duration, u64)>,
     ended: bool,
 }
 
@@ -308,6 +332,7 @@ impl Attachment {
             watch: Watch::start(memory.load(status + status_word::HEARTBEAT), now, stale_after),
             host: Liveness::Alive,
             next_look: now,
+            changing_since: None,
             ended: false,
         }
     }
@@ -340,9 +365,16 @@ impl Attachment {
         }
         self.next_look = now + LOOK;
         // First of all: who has lost the channel must not write into it.
-        match self.standing(memory) {
-            Standing::Mine => {}
-            Standing::Changing => return None,
+        match self.own_standing(memory) {
+            Standing::Mine => self.changing_since = None,
+            // A host changes an entry in a moment, and does not beat meanwhile: it has died, and its successor will say whose
+            // the channel is, or somebody has scribbled over the entry.
+            Standing::Changing => {
+                let beat = memory.load(self.status + status_word::HEARTBEAT);
+                let (since, first) = *self.changing_since.get_or_insert((now, beat));
+                self.ended = now.saturating_sub(since) > 2 * BEAT && beat != first;
+                return self.ended.then(|| AttachmentEvent::Damaged(self.wrong_nonce(0)));
+            }
             Standing::Lost(event) => {
                 self.ended = true;
                 return Some(event);
@@ -364,26 +396,68 @@ impl Attachment {
         self.look_at_host(memory, now)
     }
 
+    /// Whether the channel is still this guest's own: by what the host says, and by what stands in the guest's own words.
+    fn own_standing<M: Memory>(&self, memory: &M) -> Standing {
+        match self.standing(memory) {
+            Standing::Mine if self.pulse.read_back(memory).is_err() => match self.standing(memory) {
+                Standing::Mine => Standing::Lost(AttachmentEvent::Closed(CloseReason::SecondWriter)),
+                // It is the next owner who writes here, and he was admitted before he did.
+                standing => standing,
+            },
+            standing => standing,
+        }
+    }
+
+    /// Whether the channel is another's by now, or about to be. What looks like a fault is the other's doing then.
+    pub fn is_lost<M: Memory>(&self, memory: &M) -> bool {
+        !matches!(self.own_standing(memory), Standing::Mine)
+    }
+
     fn standing<M: Memory>(&self, memory: &M) -> Standing {
         let region = memory.load(superblock_word::STATE) & 0xff;
         if region != 2 || memory.load(superblock_word::GENERATION) != self.generation {
             return Standing::Lost(AttachmentEvent::Reformatted);
         }
         let (nonce, state) = read_standing(memory, self.offer.place.entry);
+        // Another session has the channel then, by another nonce. Of this one it would end the program for good.
+        let superseded = state == ChannelState::Closed(CloseReason::Superseded);
+        let no_host_says = superseded && nonce == self.offer.nonce
+            || state == ChannelState::Free(Some(CloseReason::Superseded));
         let reason = match state {
-            ChannelState::Free => CloseReason::Evicted,
+            _ if no_host_says => {
+                let (channel, state) = (self.offer.channel, state.to_word());
+                return Standing::Lost(AttachmentEvent::Damaged(EntryError::State { channel, state }));
+            }
+            ChannelState::Free(Some(reason)) => reason,
+            // Nobody else writes the words of a channel that is free.
+            ChannelState::Free(None) if self.pulse.read_back(memory).is_err() => CloseReason::SecondWriter,
+            ChannelState::Free(None) => CloseReason::Evicted,
             // The host stores 0 before it writes another echo.
             _ if nonce == 0 => return Standing::Changing,
-            _ if nonce != self.offer.nonce => match read_entry(memory, self.offer.place.entry).uuid {
-                uuid if uuid == self.uuid => CloseReason::Superseded,
-                _ => CloseReason::Evicted,
-            },
+            _ if nonce != self.offer.nonce => {
+                let entry = read_entry(memory, self.offer.place.entry);
+                if entry.to_host_start < self.offer.to_host_start {
+                    // Each session of a channel begins behind all before it: an older one has come back, with the whole region.
+                    CloseReason::SecondWriter
+                } else if entry.uuid != self.uuid {
+                    CloseReason::Evicted
+                } else if entry.salt != self.offer.salt || superseded {
+                    CloseReason::Superseded
+                } else {
+                    // Whoever takes the channel over gets a salt of his own.
+                    return Standing::Lost(AttachmentEvent::Damaged(self.wrong_nonce(nonce)));
+                }
+            }
             ChannelState::Closed(reason) => reason,
             ChannelState::Offered | ChannelState::Attached | ChannelState::Unknown(_) => {
                 return Standing::Mine;
             }
         };
         Standing::Lost(AttachmentEvent::Closed(reason))
+    }
+
+    fn wrong_nonce(&self, found: u64) -> EntryError {
+        EntryError::Nonce { channel: self.offer.channel, found, expected: self.offer.nonce }
     }
 
     fn look_at_host<M: Memory>(&mut self, memory: &M, now: Duration) -> Option<AttachmentEvent> {

@@ -1,13 +1,9 @@
 //! The host's part of a session: admit, echo, see the confirmation, watch, close, free.
 
 use super::entry::{read_entry, write_channel_state, write_echo, write_free};
-use super::{
-    ChannelState, CloseReason, Entropy, Entry, Identity, JoinRequest, Liveness, Port, Pulse, Refusal,
-    SecondWriter, Text, Uuid, Watch, read_request,
-};
+use super::{ChannelState, CloseReason, Entry, Identity, JoinRequest, Liveness, Port, Text, Uuid, Watch};
 use crate::layout::{
-    ChannelPlace, Geometry, NAME_LEN, PORT_LEN, Version, VersionRange, cell_word, control_word as word,
-    entry_word, status_word,
+    ChannelPlace, NAME_LEN, PORT_LEN, Version, VersionRange, control_word as word, entry_word,
 };
 use crate::memory::Memory;
 use core::time::Duration;
@@ -15,112 +11,8 @@ use core::time::Duration;
 /// How long an incumbent has to answer a challenge before a newcomer of another boot wins.
 const CHALLENGE: Duration = Duration::from_secs(2);
 
-/// The host's own heartbeat and epoch, in the status page.
-#[derive(Debug, Clone, Copy)]
-pub struct HostPulse {
-    status: u64,
-    epoch: u64,
-    pulse: Pulse,
-}
-
-impl HostPulse {
-    /// Begins a new epoch.
-    pub fn start<M: Memory>(
-        memory: &M,
-        geometry: &Geometry,
-        now: Duration,
-        entropy: &mut impl Entropy,
-    ) -> Self {
-        let status = geometry.status();
-        let epoch = entropy.nonzero();
-        let pulse = Pulse::start(memory, status + status_word::HEARTBEAT, now, entropy.word());
-        memory.before_publish();
-        memory.store_release(status + status_word::EPOCH, epoch);
-        memory.after_publish();
-        HostPulse { status, epoch, pulse }
-    }
-
-    /// The incarnation of this host.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// Beats when a beat is due, and says whether it did.
-    ///
-    /// # Errors
-    ///
-    /// When somebody else wrote the word: a second daemon, a rollback or a scribbler.
-    pub fn beat<M: Memory>(
-        &mut self,
-        memory: &M,
-        now: Duration,
-        entropy: &mut impl Entropy,
-    ) -> Result<bool, SecondWriter> {
-        if now < self.pulse.due() {
-            return Ok(false);
-        }
-        self.pulse.beat(memory, now, entropy.word())
-    }
-
-    /// Tells the guests that the host leaves; their sessions stay.
-    pub fn leave<M: Memory>(&self, memory: &M) {
-        memory.before_publish();
-        memory.store_release(self.status + status_word::EPOCH, 0);
-        memory.after_publish();
-    }
-}
-
-/// Finds requests in the join cells that are new and alive.
-///
-/// A request that stood there before this host looked for the first time may be of a guest long gone; it counts once
-/// its attempt changes, which a waiting guest sees to several times a second.
-#[derive(Debug, Clone)]
-pub struct ScannedCells {
-    known: [u64; COUNT],
-}
-
-const COUNT: usize = 16;
-const _: () = assert!(COUNT as u64 == cell_word::COUNT);
-
-impl ScannedCells {
-    /// Takes note of what stands in the cells already.
-    pub fn start<M: Memory>(memory: &M, geometry: &Geometry) -> Self {
-        let mut known = [0; COUNT];
-        for (known, index) in known.iter_mut().zip(0..) {
-            *known = geometry.cell(index).map_or(0, |cell| memory.load(cell + cell_word::ATTEMPT));
-        }
-        ScannedCells { known }
-    }
-
-    /// Takes the request in a cell for new at the next look: nothing could be decided about it yet.
-    pub fn look_again(&mut self, cell: u64) {
-        // No request has the attempt 0.
-        if let Some(known) = usize::try_from(cell).ok().and_then(|cell| self.known.get_mut(cell)) {
-            *known = 0;
-        }
-    }
-
-    /// The next new request at or after cell `from`, with its cell's number. A full scan is at most 16 cells.
-    pub fn next<M: Memory>(
-        &mut self,
-        memory: &M,
-        geometry: &Geometry,
-        from: u64,
-    ) -> Option<(u64, JoinRequest)> {
-        let start = usize::try_from(from).unwrap_or(COUNT);
-        for (known, index) in self.known.iter_mut().zip(0..).skip(start) {
-            let Some(cell) = geometry.cell(index) else { continue };
-            if memory.load(cell + cell_word::ATTEMPT) == *known {
-                continue;
-            }
-            if let Some(request) = read_request(memory, cell) {
-                *known = request.attempt;
-                return Some((index, request));
-            }
-        }
-        None
-    }
-}
+/// Stands for the session of an offer that a host did not come to the end of; no guest's nonce, which are random.
+const NOBODY: u64 = 1;
 
 /// Who a channel belongs to, and the session if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +59,7 @@ impl Binding {
             to_guest_salt: self.to_guest_salt,
         };
         self.entry(entry.state, starts) == *entry
-            && !matches!(entry.state, ChannelState::Free | ChannelState::Unknown(_))
+            && !matches!(entry.state, ChannelState::Free(_) | ChannelState::Unknown(_))
     }
 }
 
@@ -182,69 +74,6 @@ pub enum Phase {
     Attached,
     /// The session is over, the channel still bound.
     Closed(CloseReason),
-}
-
-/// What the host decides about a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// The session exists already; nothing to do.
-    Same,
-    /// Give it this free channel.
-    Fresh(usize),
-    /// The identity's own channel, whose session is over or is replaced: offer it anew.
-    Again(usize),
-    /// The identity's own channel, whose session is of another boot and may be alive: ask it first.
-    Challenge(usize),
-    /// A decision about this channel is pending.
-    Pending,
-    /// Say no.
-    Refuse(Refusal),
-}
-
-impl Admission {
-    /// Decides about `request`. Changes nothing.
-    ///
-    /// `owner` is the only VM that may join, if there is one. `channels` are all channels in order.
-    pub fn decide<'a>(
-        request: &JoinRequest,
-        owner: Option<Uuid>,
-        features: u64,
-        channels: impl Iterator<Item = &'a Channel>,
-    ) -> Self {
-        if owner.is_some_and(|owner| owner != request.identity.uuid) {
-            return Admission::Refuse(Refusal::NotOwner);
-        }
-        if VersionRange::SUPPORTED.common(request.versions).is_none() {
-            return Admission::Refuse(Refusal::Version { host: VersionRange::SUPPORTED });
-        }
-        if request.features_required & !features != 0 {
-            return Admission::Refuse(Refusal::Features { bits: request.features_required & !features });
-        }
-        let mut free = None;
-        let mut count = 0;
-        for (index, channel) in channels.enumerate() {
-            count += 1;
-            match &channel.binding {
-                Some(binding) if binding.identity == request.identity => {
-                    return if channel.challenge.is_some() {
-                        Admission::Pending
-                    } else if binding.nonce == request.nonce && !matches!(channel.phase, Phase::Closed(_)) {
-                        Admission::Same
-                    } else if channel.phase == Phase::Attached && binding.boot != request.boot {
-                        Admission::Challenge(index)
-                    } else {
-                        Admission::Again(index)
-                    };
-                }
-                Some(_) => {}
-                None => free = free.or(Some(index)),
-            }
-        }
-        match free {
-            Some(index) => Admission::Fresh(index),
-            None => Admission::Refuse(Refusal::Full { channels: count }),
-        }
-    }
 }
 
 /// What happened on a channel.
@@ -295,6 +124,8 @@ pub struct Channel {
     watch: Watch,
     liveness: Liveness,
     challenge: Option<Challenge>,
+    /// Of the offer that is not confirmed.
+    starts: Option<Starts>,
     stale_after: Duration,
 }
 
@@ -308,6 +139,7 @@ impl Channel {
             watch: Watch::start(0, Duration::ZERO, stale_after),
             liveness: Liveness::Alive,
             challenge: None,
+            starts: None,
             stale_after,
         }
     }
@@ -326,48 +158,89 @@ impl Channel {
     ) -> Self {
         let mut channel = Channel::free(place, stale_after);
         let entry = read_entry(memory, place.entry);
+        let text = place.host_control + word::TEXT;
+        let port = Port::from_text(Text::<PORT_LEN>::read(memory, text + word::PORT));
+        let name = Text::read(memory, text + word::NAME);
         if let Some(binding) = remembered
-            && !binding.is_echoed_by(&entry)
+            && !(binding.is_echoed_by(&entry) && (port, name) == (Some(binding.identity.port), binding.name))
             && channel.is_confirmed(memory, binding)
         {
             channel.mend(memory, binding, now);
             return channel;
         }
-        let text = place.host_control + word::TEXT;
-        let port = Port::from_text(Text::<PORT_LEN>::read(memory, text + word::PORT));
+        // An earlier host died while it offered the channel to its owner's next program. Only what the two have in common
+        // is believed, which is enough for the ring to the guest to go on.
+        let interrupted = entry.nonce == 0;
         let phase = match entry.state {
             ChannelState::Offered => Phase::Offered,
             ChannelState::Attached => Phase::Attached,
             ChannelState::Closed(reason) => Phase::Closed(reason),
-            ChannelState::Free => return channel,
+            ChannelState::Free(_) => return channel,
             ChannelState::Unknown(_) => {
-                write_free(memory, place.entry);
+                write_free(memory, place.entry, None);
                 return channel;
             }
         };
-        let Some(port) = port.filter(|_| entry.nonce != 0 && !entry.uuid.is_nil()) else {
-            write_free(memory, place.entry);
+        let Some(port) = port.filter(|_| !entry.uuid.is_nil()) else {
+            write_free(memory, place.entry, None);
             return channel;
         };
         channel.phase = phase;
+        channel.starts = (phase == Phase::Offered).then_some(Starts {
+            to_host: entry.to_host_start,
+            to_guest: entry.to_guest_start,
+            salt: entry.salt,
+            to_guest_salt: entry.to_guest_salt,
+        });
         channel.binding = Some(Binding {
             identity: Identity { uuid: entry.uuid, port },
-            name: Text::read(memory, text + word::NAME),
+            name,
             boot: entry.boot,
-            nonce: entry.nonce,
+            nonce: if interrupted { NOBODY } else { entry.nonce },
             salt: entry.salt,
             to_guest_salt: entry.to_guest_salt,
             version: entry.version,
             features: entry.features,
         });
+        if interrupted {
+            channel.close(memory, CloseReason::Superseded);
+            memory.store_release(place.entry + entry_word::NONCE, NOBODY);
+            memory.after_publish();
+        }
         channel.watch = Watch::start(channel.heartbeat(memory), now, stale_after);
         channel
     }
 
     /// Whether the guest's own words say that this session goes on.
     fn is_confirmed<M: Memory>(&self, memory: &M, binding: &Binding) -> bool {
+        self.was_confirmed(memory, binding) && memory.load(self.session() + word::BYE) != binding.nonce
+    }
+
+    /// Whether the guest's own words say that it had this session, which may be over.
+    fn was_confirmed<M: Memory>(&self, memory: &M, binding: &Binding) -> bool {
+        // EDGE session-confirm (pairs with Attachment::confirm).
         memory.load_acquire(self.session() + word::CONFIRM) == binding.nonce ^ binding.salt
-            && memory.load(self.session() + word::BYE) != binding.nonce
+    }
+
+    /// Why an earlier host was about to free the channel of a session that its guest had confirmed.
+    pub(crate) fn unfinished_ending<M: Memory>(&self, memory: &M) -> Option<CloseReason> {
+        match (self.phase, &self.binding) {
+            // After a fault of the guest's the channel stays bound, nobody is in one that is closed as superseded, and after
+            // a second writer nothing in the region is believed.
+            (
+                Phase::Closed(CloseReason::HostFault | CloseReason::Superseded | CloseReason::SecondWriter),
+                _,
+            )
+            | (_, None) => None,
+            (Phase::Closed(reason), Some(binding)) => self.was_confirmed(memory, binding).then_some(reason),
+            _ => None,
+        }
+    }
+
+    /// Whether something that a guest's program published may be received: not of an offer that it has not confirmed, or
+    /// that a host did not come to the end of.
+    pub(crate) fn may_be_read(&self) -> bool {
+        !matches!(self.phase, Phase::Free | Phase::Offered | Phase::Closed(CloseReason::Superseded))
     }
 
     /// Writes the directory anew for a session that goes on. The positions in it are of no more use: both sides have
@@ -408,6 +281,11 @@ impl Channel {
         self.liveness
     }
 
+    /// Whether the incumbent has been asked whether it lives, and has not answered yet.
+    pub(super) fn is_challenged(&self) -> bool {
+        self.challenge.is_some()
+    }
+
     /// Time since the guest's heartbeat last changed.
     pub fn silent_for(&self) -> Duration {
         self.watch.silent_for()
@@ -436,11 +314,26 @@ impl Channel {
             version,
             features: 0,
         };
+        if self.binding.is_some_and(|before| before.to_guest_salt != binding.to_guest_salt) {
+            // Nothing goes on: a host that dies in the midst of what follows leaves a free channel.
+            write_free(memory, self.place.entry, None);
+        }
         self.write_names(memory, &binding);
         write_echo(memory, self.place.entry, &binding.entry(ChannelState::Offered, starts));
         self.phase = Phase::Offered;
         self.binding = Some(binding);
         self.challenge = None;
+        self.starts = Some(starts);
+    }
+
+    /// The guest still asks for the session that it was offered: writes the echo anew, where somebody has scribbled over it.
+    pub fn offer_again<M: Memory>(&self, memory: &M) {
+        if let (Phase::Offered, Some(binding), Some(starts)) = (self.phase, &self.binding, self.starts) {
+            let echo = binding.entry(ChannelState::Offered, starts);
+            if read_entry(memory, self.place.entry) != echo {
+                write_echo(memory, self.place.entry, &echo);
+            }
+        }
     }
 
     /// Asks the incumbent whether it lives, for the newcomer `request` in cell `cell`.
@@ -531,10 +424,37 @@ impl Channel {
 
     /// Unbinds the channel.
     pub fn release<M: Memory>(&mut self, memory: &M) -> Option<Binding> {
-        write_free(memory, self.place.entry);
+        write_free(memory, self.place.entry, None);
         self.phase = Phase::Free;
         self.challenge = None;
         self.liveness = Liveness::Alive;
         self.binding.take()
+    }
+    /// Ends the session, or unbinds the channel when it was being freed, without a word to the region: it is not this
+    /// host's to write, see [`HostPulse`](super::HostPulse). Returns whose session that was, if there was one.
+    pub fn abandon(&mut self, was_being_freed: bool) -> Option<Binding> {
+        self.challenge = None;
+        self.liveness = Liveness::Alive;
+        if was_being_freed {
+            self.phase = Phase::Free;
+            return self.binding.take();
+        }
+        let had_session = self.phase == Phase::Attached;
+        if self.binding.is_some() {
+            self.phase = Phase::Closed(CloseReason::SecondWriter);
+        }
+        self.binding.filter(|_| had_session)
+    }
+
+    /// Writes the directory and the texts anew after [`abandon`](Self::abandon), whatever stands there. `starts` are where
+    /// the rings go on.
+    pub fn rewrite<M: Memory>(&self, memory: &M, to_host: u64, to_guest: u64) {
+        let Some(binding) = &self.binding else {
+            return write_free(memory, self.place.entry, Some(CloseReason::SecondWriter));
+        };
+        self.write_names(memory, binding);
+        let starts = Starts { to_host, to_guest, salt: binding.salt, to_guest_salt: binding.to_guest_salt };
+        let state = ChannelState::Closed(CloseReason::SecondWriter);
+        write_echo(memory, self.place.entry, &binding.entry(state, starts));
     }
 }

@@ -5,12 +5,13 @@
 
 use super::entry::{is_session, read_entry, read_standing};
 use super::{
-    Answer, Attachment, Channel, ChannelEvent, ChannelState, CloseReason, Identity, JoinRequest, Joiner,
-    Offer, Port, Refusal, Starts, Text, Uuid, read_answer, read_request, write_answer, write_request,
+    Answer, Attachment, AttachmentEvent, Channel, ChannelEvent, ChannelState, CloseReason, Identity,
+    JoinRequest, Joiner, Offer, Port, Pulse, Refusal, Starts, Text, Uuid, read_answer, read_request,
+    write_answer, write_request,
 };
 use crate::layout::{
     ChannelPlace, Geometry, RegionState, RingPlace, Superblock, SuperblockError, Version, VersionRange,
-    cell_word, control_word, read_superblock, write_state, write_superblock,
+    cell_word, control_word, read_superblock, superblock_word, write_state, write_superblock,
 };
 use crate::memory::{Memory, MemoryType, ModelMemory};
 use crate::ring::{Class, Consumer, Producer};
@@ -42,6 +43,7 @@ fn request() -> JoinRequest {
         features_required: 0,
         features_optional: 0,
         name: Text::truncated("guest"),
+        second_writer: false,
     }
 }
 
@@ -74,12 +76,10 @@ fn starts() -> Starts {
     Starts { to_host: START, to_guest: START, salt: 9, to_guest_salt: 8 }
 }
 
-/// The guest's side of a confirmation, with its two rings.
-fn confirm(memory: &ModelMemory) -> (Attachment, Producer<ModelMemory>, Consumer<ModelMemory>) {
-    let place = place();
-    let offer = Offer {
+fn offer() -> Offer {
+    Offer {
         channel: 0,
-        place,
+        place: place(),
         nonce: NONCE,
         salt: 9,
         to_guest_salt: 8,
@@ -87,7 +87,12 @@ fn confirm(memory: &ModelMemory) -> (Attachment, Producer<ModelMemory>, Consumer
         to_guest_start: START,
         version: Version::CURRENT,
         features: 0,
-    };
+    }
+}
+
+/// The guest's side of a confirmation, with its two rings.
+fn confirm(memory: &ModelMemory) -> (Attachment, Producer<ModelMemory>, Consumer<ModelMemory>) {
+    let (place, offer) = (place(), offer());
     let superblock = superblock();
     let mut dice = || 3;
     let mut joiner = Joiner::unwritten(request());
@@ -206,5 +211,38 @@ fn loom_session_bye() {
             assert!(rx.peek().expect("no fault").is_some(), "published before the good-bye, and not found");
         }
         guest.join().expect("the guest ends");
+    });
+}
+
+#[test]
+fn loom_heartbeat() {
+    model(CHANNEL_SIZE, |memory| {
+        // Beside the superblock's words, at which a guest looks first.
+        let place = ChannelPlace { entry: 256, ..place() };
+        let superblock = superblock();
+        memory.store(superblock_word::STATE, 2);
+        memory.store(superblock_word::GENERATION, superblock.generation);
+        let mut channel = Channel::free(place, STALE);
+        channel.offer(&memory, &request(), starts());
+        let offer = Offer { place, ..offer() };
+        let (now, mut dice) = (Duration::ZERO, || 3);
+        let mut joiner = Joiner::unwritten(request());
+        let mut older = Attachment::confirm(&memory, &superblock, offer, &mut joiner, now, STALE, &mut dice);
+        let other = memory.clone();
+        let newer = thread::spawn(move || {
+            // The host admits another program of the same guest, which then beats in the same word.
+            let request = JoinRequest { nonce: NONCE + 1, ..request() };
+            channel.offer(&other, &request, Starts { to_host: START + 8, ..starts() });
+            Pulse::start(
+                &other,
+                place.guest_control + control_word::SESSION + control_word::HEARTBEAT,
+                now,
+                4,
+            );
+        });
+        let seen = older.poll(&memory, now, &mut dice);
+        let superseded = AttachmentEvent::Closed(CloseReason::Superseded);
+        assert!(seen.is_none_or(|seen| seen == superseded), "{seen:?}");
+        newer.join().expect("the newer one ends");
     });
 }

@@ -5,11 +5,13 @@ use core::time::Duration;
 
 /// Time between two beats.
 pub const BEAT: Duration = Duration::from_secs(1);
+/// The same for a writer that has something to do.
+const HASTY_BEAT: Duration = Duration::from_millis(20);
 
 /// Somebody else wrote into this side's own line: a clone of a snapshot, a second program with the same identity, a
 /// rolled-back region or a scribbler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("heartbeat reads {found:#018x} and {written:#018x} was written: somebody else writes here")]
+#[error("heartbeat or epoch reads {found:#018x} and {written:#018x} was written: somebody else writes here")]
 #[cfg_attr(feature = "control", derive(serde::Serialize, serde::Deserialize))]
 pub struct SecondWriter {
     /// What this side wrote last.
@@ -25,13 +27,14 @@ pub struct SecondWriter {
 pub struct Pulse {
     at: u64,
     written: u64,
+    beaten: Duration,
     due: Duration,
 }
 
 impl Pulse {
     /// Begins a heartbeat in the word at `at`.
     pub fn start<M: Memory>(memory: &M, at: u64, now: Duration, random: u64) -> Self {
-        let mut pulse = Pulse { at, written: 0, due: now };
+        let mut pulse = Pulse { at, written: 0, beaten: now, due: now };
         pulse.store(memory, now, random);
         pulse
     }
@@ -39,14 +42,37 @@ impl Pulse {
     fn store<M: Memory>(&mut self, memory: &M, now: Duration, random: u64) {
         let counter = self.written.wrapping_add(1) & 0xffff_ffff;
         self.written = counter | random << 32;
+        self.beaten = now;
         self.due = now + BEAT;
-        memory.store(self.at, self.written);
+        // EDGE heartbeat (pairs with Pulse::read_back): who reads it sees by what right it was written.
+        memory.store_release(self.at, self.written);
         memory.after_publish();
+    }
+
+    /// Has the next beat come soon after the last.
+    pub fn hasten(&mut self) {
+        self.due = self.due.min(self.beaten + HASTY_BEAT);
     }
 
     /// When the next beat is due.
     pub fn due(&self) -> Duration {
         self.due
+    }
+
+    /// Looks whether the word is still what was written last. One load, so that it can be done often: what somebody else
+    /// does here is found before much is built on it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub fn read_back<M: Memory>(&self, memory: &M) -> Result<(), SecondWriter> {
+        // EDGE heartbeat (pairs with Pulse::store).
+        let found = memory.load_acquire(self.at);
+        if found == self.written {
+            return Ok(());
+        }
+        memory.after_ready();
+        Err(SecondWriter { written: self.written, found })
     }
 
     /// Beats when a beat is due, and says whether it did.
@@ -58,10 +84,7 @@ impl Pulse {
         if now < self.due {
             return Ok(false);
         }
-        let found = memory.load(self.at);
-        if found != self.written {
-            return Err(SecondWriter { written: self.written, found });
-        }
+        self.read_back(memory)?;
         self.store(memory, now, random);
         Ok(true)
     }
@@ -126,6 +149,16 @@ mod tests {
         assert_eq!(pulse.beat(&memory, Duration::from_millis(999), 8), Ok(false));
         assert_eq!(pulse.beat(&memory, s(1), 9), Ok(true));
         assert_eq!(memory.load(8), 2 | 9 << 32);
+    }
+
+    #[test]
+    fn a_beat_comes_soon_where_something_is_done() {
+        let memory = HeapMemory::new(4096);
+        let mut pulse = Pulse::start(&memory, 8, s(0), 7);
+        pulse.hasten();
+        assert_eq!(pulse.due(), HASTY_BEAT);
+        assert_eq!(pulse.beat(&memory, HASTY_BEAT, 8), Ok(true));
+        assert_eq!(pulse.due(), HASTY_BEAT + BEAT);
     }
 
     #[test]

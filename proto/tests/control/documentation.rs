@@ -59,6 +59,7 @@ fn examples_are_frames_of_this_version() {
         "refused",
         "fault",
         "second_writer",
+        "regained",
         "region_lost",
         "request",
         "response",

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use ivring_proto::layout::control_word;
-use ivring_proto::link::{GuestEvent, HostEvent, Waiting};
+use ivring_proto::link::{GuestEvent, HostEvent, LinkError, Waiting};
 use ivring_proto::memory::Memory;
+use ivring_proto::ring::Fault;
 use ivring_proto::session::{CloseReason, Phase, Refusal};
 
 use crate::world::World;
@@ -27,21 +28,6 @@ fn a_clone_with_another_boot_is_refused_while_the_incumbent_lives() {
         "{:?}",
         clone.events
     );
-}
-
-#[test]
-fn two_clones_of_one_snapshot_do_not_both_keep_the_channel() {
-    let mut world = World::new(2);
-    world.start_host();
-    let mut a = world.guest(1, 11);
-    world.settle(&mut [&mut a]);
-    // The second writer, with the same UUID, boot id and nonce, beats the same heartbeat.
-    let place = world.superblock.geometry.channel(a.channel() as u64).unwrap();
-    let heartbeat = place.guest_control + control_word::SESSION + control_word::HEARTBEAT;
-    world.memory.store(heartbeat, world.memory.load(heartbeat) + 1);
-    world.run(Duration::from_secs(4), &mut [&mut a]);
-    assert!(a.events.contains(&GuestEvent::Detached(CloseReason::SecondWriter)), "{:?}", a.events);
-    assert!(a.end.is_attached(), "joined anew with a fresh nonce");
 }
 
 #[test]
@@ -104,11 +90,16 @@ fn a_ring_whose_ends_will_never_meet_again_is_given_up() {
     assert!(guest.end.is_attached() && guest.events.len() == 1, "too early: {:?}", guest.events);
     world.run(Duration::from_secs(1), &mut [&mut guest]);
     assert!(guest.events.contains(&GuestEvent::Detached(CloseReason::HostFault)), "{:?}", guest.events);
+    let position = world.memory.load(hint) - 64;
+    let fault = Fault::Wedged { hint: position + 64, position };
+    let told = |(_, event): &(usize, HostEvent)| matches!(event, HostEvent::Fault { error: LinkError::Fault(found), .. } if *found == fault);
+    assert!(world.host().events.iter().any(told), "{:?}", world.host().events);
     // And the other way round.
     world.run(Duration::from_secs(3), &mut [&mut guest]);
     assert!(guest.end.is_attached());
     let hint = world.superblock.geometry.channel(0).unwrap().to_guest.producer + control_word::HINT;
     world.memory.store(hint, world.memory.load(hint) + 64);
     world.run(Duration::from_secs(3), &mut [&mut guest]);
-    assert!(guest.events.contains(&GuestEvent::Detached(CloseReason::GuestFault)), "{:?}", guest.events);
+    let fault = Fault::Wedged { hint: world.memory.load(hint), position: world.memory.load(hint) - 64 };
+    assert!(guest.events.contains(&GuestEvent::Fault(fault.into())), "{:?}", guest.events);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ivring_proto::link::{GuestEvent, HostEvent};
+use ivring_proto::ring::Fault;
 use ivring_proto::session::{CloseReason, Phase};
 
 use crate::world::World;
@@ -44,6 +45,40 @@ fn a_message_handed_over_before_the_kill_comes_again_and_is_marked() {
     let mut new = world.guest(1, 11);
     world.settle(&mut [&mut new]);
     assert_eq!(new.received, [("one".to_owned(), true), ("two".to_owned(), false)]);
+}
+
+#[test]
+fn an_agent_that_slept_and_finds_what_its_successor_wrote_does_not_take_the_channel_back() {
+    for looks_at_its_ring in [true, false] {
+        let mut world = World::new(2);
+        world.start_host();
+        let mut older = world.guest(1, 11);
+        world.settle(&mut [&mut older]);
+        let channel = older.channel();
+        let mut newer = world.guest(1, 11);
+        world.settle(&mut [&mut newer]);
+        newer.send("from the newer");
+        world.settle(&mut [&mut newer]);
+        if looks_at_its_ring {
+            // As far as this one knows, nothing was published that the host can have received.
+            let link = older.end.link().unwrap();
+            assert!(matches!(link.tx().head(), Err(Fault::Head { .. })), "{:?}", link.tx().fault());
+        } else {
+            // To the newer, round the ring and over where the older one is.
+            let text = "x".repeat(60_000);
+            for _ in 0..8 {
+                world.send_to(channel, &text);
+                world.run(Duration::from_millis(2), &mut [&mut newer]);
+            }
+            assert_eq!(older.end.receive(world.now, &mut world.buffer), Ok(None));
+        }
+        world.settle(&mut [&mut older, &mut newer]);
+        assert_eq!(older.events.last(), Some(&GuestEvent::Superseded), "{:?}", older.events);
+        world.send_to(channel, "to the newer");
+        world.settle(&mut [&mut older, &mut newer]);
+        assert_eq!(newer.texts().last(), Some(&"to the newer"));
+        assert!(!newer.events.contains(&GuestEvent::Superseded), "{:?}", newer.events);
+    }
 }
 
 #[test]

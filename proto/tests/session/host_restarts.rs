@@ -73,13 +73,76 @@ fn a_daemon_that_leaves_says_so_and_is_missed_until_it_is_back() {
     world.start_host();
     let mut guest = world.guest(1, 11);
     world.settle(&mut [&mut guest]);
-    let host = world.host.take().unwrap();
+    let mut host = world.host.take().unwrap();
     host.pulse.leave(&world.memory);
     world.settle(&mut [&mut guest]);
     assert_eq!(guest.events.last(), Some(&GuestEvent::HostAway));
     world.start_host();
     world.settle(&mut [&mut guest]);
     assert_eq!(guest.events.last(), Some(&GuestEvent::HostBack));
+}
+
+#[test]
+fn an_offer_that_a_host_died_over_leaves_the_ring_to_the_guest_as_it_was() {
+    let mut world = World::new(1);
+    world.start_host();
+    let mut guest = world.guest(1, 11);
+    world.settle(&mut [&mut guest]);
+    world.send_to(0, "first");
+    world.send_to(0, "second");
+    // What the echo for another program of the same boot stores first.
+    let entry = world.superblock.geometry.channel(0).unwrap().entry;
+    world.memory.store(entry + entry_word::NONCE, 0);
+    world.memory.store(entry + entry_word::SALT, 0x5555);
+    // Two hosts, for what the first does about it must be found by the second too.
+    for _ in 0..2 {
+        world.start_host();
+        world.settle(&mut []);
+        assert_eq!(world.host().ends[0].channel().phase(), Phase::Closed(CloseReason::Superseded));
+    }
+    let mut next = world.guest(1, 11);
+    world.settle(&mut [&mut guest, &mut next]);
+    assert_eq!(next.texts(), ["first", "second"]);
+    assert_eq!(guest.events.last(), Some(&GuestEvent::Superseded));
+    assert_eq!(world.host().refused, []);
+    next.send("third");
+    world.settle(&mut [&mut next]);
+    assert_eq!(world.host().received, [(0, "third".to_owned(), false)]);
+}
+
+#[test]
+fn an_offer_to_somebody_else_that_a_host_died_over_leaves_a_free_channel() {
+    let mut world = World::new(1);
+    let entry = world.superblock.geometry.channel(0).unwrap().entry;
+    world.memory.store(entry + entry_word::UUID, 7);
+    world.memory.store(entry + entry_word::TO_GUEST_SALT, 8);
+    world.start_host();
+    assert_eq!(world.host().ends[0].channel().phase(), Phase::Free);
+}
+
+#[test]
+fn an_ending_that_a_host_died_over_is_ended_by_the_next() {
+    for restarts in 1..3 {
+        let mut world = World::new(1);
+        world.start_host();
+        let mut guest = world.guest(1, 11);
+        world.settle(&mut [&mut guest]);
+        guest.send("first");
+        guest.send("second");
+        guest.end.bye();
+        world.busy = true;
+        world.step_host();
+        assert_eq!(world.host().ends[0].channel().phase(), Phase::Closed(CloseReason::Bye));
+        for _ in 0..restarts {
+            world.start_host();
+            assert!(world.host().ends[0].is_changing_hands());
+        }
+        world.busy = false;
+        world.settle(&mut []);
+        let texts: Vec<_> = world.host().received.iter().map(|(_, text, _)| text.as_str()).collect();
+        assert_eq!(texts, ["first", "second"]);
+        assert_eq!(world.host().ends[0].channel().phase(), Phase::Free);
+    }
 }
 
 #[test]

@@ -7,4 +7,5 @@ mod faults;
 mod guest_restarts;
 mod host_restarts;
 mod joining;
+mod second_writers;
 mod world;

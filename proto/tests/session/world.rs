@@ -5,7 +5,7 @@ use ivring_proto::link::{
     FrontDesk, GuestEnd, GuestEvent, GuestOptions, HostEnd, HostEvent, Kind, Refused, Topic, format_region,
 };
 use ivring_proto::memory::HeapMemory;
-use ivring_proto::session::{Binding, HostPulse, Identity, Port, Text, Uuid};
+use ivring_proto::session::{Binding, HostPulse, Identity, Port, Rival, Text, Uuid};
 use std::time::Duration;
 
 const STALE: Duration = Duration::from_secs(5);
@@ -123,7 +123,21 @@ impl World {
     pub fn step_host(&mut self) {
         let Some(host) = &mut self.host else { return };
         let geometry = self.superblock.geometry;
-        host.pulse.beat(&self.memory, self.now, &mut || self.dice.word()).unwrap();
+        match host.pulse.beat(&self.memory, self.now, &mut || self.dice.word()) {
+            Some(Rival::Found(_)) => host.ends.iter_mut().for_each(HostEnd::abandon),
+            Some(Rival::Gone) => {
+                host.ends.iter().for_each(HostEnd::rewrite);
+                host.desk = FrontDesk::open(&self.memory, &geometry, None);
+                host.pulse.renew(&self.memory, &geometry, self.now, &mut || self.dice.word());
+            }
+            None => {}
+        }
+        if host.pulse.stands_by() {
+            for (index, end) in host.ends.iter_mut().enumerate() {
+                host.events.extend(end.poll(self.now, &mut || self.dice.word()).map(|event| (index, event)));
+            }
+            return;
+        }
         while let Some(refused) = host.desk.serve(&self.memory, &geometry, &mut host.ends, self.now) {
             host.refused.push(refused);
         }

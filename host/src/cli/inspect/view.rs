@@ -11,6 +11,7 @@ use ivring_proto::ring::walk;
 use ivring_proto::session::{ChannelState, Entry, Text, Uuid, read_entry, read_request};
 use serde::Serialize;
 
+use crate::listing::Guest;
 use crate::mappers::{Mappers, Process, Runs};
 use crate::region_file::RegionFile;
 
@@ -111,6 +112,19 @@ pub(super) struct OwnerView {
     pub(super) heartbeat: u64,
     pub(super) to_host: RingView,
     pub(super) to_guest: RingView,
+    /// What the daemon says that it did wrong, where a daemon serves the region and there is something.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(super) faults: Option<FaultsView>,
+}
+
+/// What a guest wrote that cannot be right.
+#[derive(Debug, Serialize)]
+pub(super) struct FaultsView {
+    /// How often.
+    pub(super) faults: u64,
+    /// The last time: what, and milliseconds since then.
+    pub(super) last_fault: Option<String>,
+    pub(super) last_fault_ms: Option<u64>,
 }
 
 /// What waits in a ring.
@@ -121,6 +135,22 @@ pub(super) struct RingView {
     /// Bytes and records that wait; `null` when they cannot be told.
     pub(super) used: Option<u64>,
     pub(super) records: Option<u64>,
+}
+
+impl Sound {
+    /// Adds what the daemon says of a guest.
+    pub(super) fn tell_faults(&mut self, guest: &Guest) {
+        let channel = self.channels.iter_mut().find(|channel| channel.channel == guest.channel);
+        let owner = channel.and_then(|channel| channel.owner.as_mut());
+        // Since the region was looked at the channel can have got another.
+        if let Some(owner) =
+            owner.filter(|owner| owner.guest == guest.who.uuid && owner.port == guest.who.port)
+            && guest.faults > 0
+        {
+            let (last_fault, last_fault_ms) = (guest.last_fault.clone(), guest.last_fault_ms);
+            owner.faults = Some(FaultsView { faults: guest.faults, last_fault, last_fault_ms });
+        }
+    }
 }
 
 impl RegionView {
@@ -215,7 +245,7 @@ fn requests(memory: &MappedFile, geometry: &Geometry) -> Vec<RequestView> {
 fn channel(memory: &MappedFile, index: u64, place: &ChannelPlace) -> ChannelView {
     let entry = read_entry(memory, place.entry);
     let (state, reason) = match entry.state {
-        ChannelState::Free => ("free", None),
+        ChannelState::Free(_) => ("free", None),
         ChannelState::Offered => ("joining", None),
         ChannelState::Attached => ("attached", None),
         ChannelState::Closed(reason) => ("closed", Some(reason.to_string())),
@@ -254,6 +284,7 @@ fn owner(memory: &MappedFile, place: &ChannelPlace, entry: &Entry, wrong: &mut V
         heartbeat: beats(memory.load(session + control_word::HEARTBEAT)),
         to_host: view("ring to the host", place.to_host, entry.salt),
         to_guest: view("ring to the guest", place.to_guest, entry.to_guest_salt),
+        faults: None,
     }
 }
 

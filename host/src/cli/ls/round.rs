@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::rates::{Rates, Sample};
 use super::stop::Stop;
-use crate::listing::{Guest, Guests, State};
+use crate::listing::{Guest, Guests, NotServed, State};
 
 /// How long the daemon may take to list its guests.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug, Serialize)]
 pub(super) struct Round {
     pub(super) guests: Vec<Watched>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) not_served: Vec<NotServed>,
 }
 
 /// One guest.
@@ -92,9 +94,12 @@ impl<'a> Rounds<'a> {
     }
 
     fn look(&mut self, asking: &mut Asking<'_>, for_pings: Duration) -> Result<Round, NoRound> {
-        let Guests { mut guests } = self.daemon.payload(&asking.list()?).map_err(NoRound::Failed)?;
+        let Guests { mut guests, mut not_served, .. } =
+            self.daemon.payload(&asking.list()?).map_err(NoRound::Failed)?;
         let now = Instant::now();
-        guests.retain(|guest| self.region.is_none_or(|region| region == guest.region));
+        let asked = |name: &String| self.region.is_none_or(|region| region == name);
+        guests.retain(|guest| asked(&guest.region));
+        not_served.retain(|lost| asked(&lost.region));
         let round_trips = asking.ping(&guests, for_pings)?;
         let mut samples = HashMap::new();
         let watched = guests.into_iter().zip(round_trips).map(|(guest, round_trip_ns)| {
@@ -107,7 +112,7 @@ impl<'a> Rounds<'a> {
         });
         let guests = watched.collect();
         self.before = samples;
-        Ok(Round { guests })
+        Ok(Round { guests, not_served })
     }
 }
 

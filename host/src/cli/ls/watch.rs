@@ -10,7 +10,7 @@ use ivring_proto::control::Code;
 use super::round::{NoRound, Round, Rounds, Watched};
 use super::screen::{Screen, cut};
 use super::stop::Stop;
-use super::{Trouble, state, trouble_cells, trouble_columns, troubles};
+use super::{Trouble, not_served, state, trouble_cells, trouble_columns, troubles};
 use crate::cli::amount::{rate, rate_of_bytes, time};
 use crate::cli::table::{Align, table};
 use crate::listing::State;
@@ -87,6 +87,7 @@ impl View<'_> {
                 let head = format!("{count} guests, {attached} attached; every {every} s, Ctrl-C ends");
                 let mut lines = vec![head, String::new()];
                 lines.extend(fitting(&round.guests, Screen::size().0));
+                lines.extend(not_served(&round.not_served));
                 screen.draw(&lines)
             }
             View::Stream { out, away } => {
@@ -96,7 +97,8 @@ impl View<'_> {
                 if out.json {
                     return out.json(round);
                 }
-                for line in lines(&round.guests, usize::MAX, digits(&round.guests)) {
+                let lines = lines(&round.guests, usize::MAX, digits(&round.guests));
+                for line in lines.into_iter().chain(not_served(&round.not_served)) {
                     out.line(line)?;
                 }
                 out.line("")
@@ -196,6 +198,10 @@ mod tests {
             max_record: 0,
             counters,
             losses: Losses::default(),
+            held_bytes: 0,
+            faults: 0,
+            last_fault: None,
+            last_fault_ms: None,
         };
         let rates = Rates { received: 2.0, received_bytes: 2048.0, sent: 0.5, sent_bytes: 0.0 };
         Watched { guest, round_trip_ns: Some(1_840), rates: Some(rates) }

@@ -34,6 +34,11 @@ pub(super) struct Share {
 }
 
 impl Share {
+    /// Bytes taken so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Takes so many bytes more, if there are so many left.
     #[must_use]
     pub(super) fn grow(&mut self, bytes: usize) -> bool {

@@ -30,13 +30,15 @@ pub(super) struct Outgoing {
     counter: u32,
     queue: VecDeque<Transfer>,
     bytes: usize,
+    /// Those of them that are answers: the peer decides how many.
+    answers: usize,
     /// Bytes kept at most, but always one message.
     most: usize,
 }
 
 impl Outgoing {
     pub(super) fn new(incarnation: Incarnation, most: usize) -> Self {
-        Outgoing { incarnation, counter: 0, queue: VecDeque::new(), bytes: 0, most }
+        Outgoing { incarnation, counter: 0, queue: VecDeque::new(), bytes: 0, answers: 0, most }
     }
 
     /// The transfers of a new life have new numbers; those begun in the old one keep theirs.
@@ -47,6 +49,11 @@ impl Outgoing {
     /// Bytes that may be kept beside those that are.
     pub(super) fn free(&self) -> usize {
         self.most.saturating_sub(self.bytes)
+    }
+
+    /// Bytes of answers that are kept.
+    pub(super) fn answers(&self) -> usize {
+        self.answers
     }
 
     /// Keeps a message, to be sent by [`pump`](Self::pump); returns its number. `id` is that number where there is none.
@@ -66,6 +73,7 @@ impl Outgoing {
         let number = self.incarnation.transfer(self.counter);
         let id = id.unwrap_or(number);
         self.bytes += payload.len();
+        self.answers += if kind == Kind::Response { payload.len() } else { 0 };
         self.queue.push_back(Transfer {
             number,
             kind,
@@ -105,6 +113,7 @@ impl Outgoing {
         let index = self.queue.iter().take(WINDOW).position(|transfer| transfer.number == number)?;
         let transfer = self.queue.remove(index)?;
         self.bytes -= transfer.payload.len();
+        self.answers -= if transfer.kind == Kind::Response { transfer.payload.len() } else { 0 };
         Some(transfer)
     }
 

@@ -220,6 +220,16 @@ impl Reassembly {
     pub(super) fn unwanted(&self) -> u64 {
         self.unwanted
     }
+
+    /// Bytes taken for what is not whole yet.
+    pub(super) fn held(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.share.bytes())
+    }
+
+    /// Counts from nothing again.
+    pub(super) fn forget_losses(&mut self) {
+        (self.dropped, self.unwanted) = (0, 0);
+    }
 }
 
 impl Partial {

@@ -1,4 +1,4 @@
-//! The daemon of the demo, on a region of its own.
+//! A daemon on regions of the lab's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,11 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ivring_proto::control::{Client, Request, Service, Target};
-use ivring_vm_config::Shmem;
+use ivring_proto::control::{Client, ClientError, Request, Service, Target};
+use ivring_vm_config::Size;
 use nix::sys::signal::Signal;
 use serde::Deserialize;
 
-use super::failed;
 use crate::{Error, Lab, Process};
 
 /// How long the daemon may take to start, and to end.
@@ -21,7 +20,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// A running `ivringd`. Dropping it ends it without a farewell.
 #[derive(Debug)]
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
     process: Process,
     socket: PathBuf,
 }
@@ -40,12 +39,16 @@ struct List {
 }
 
 impl Daemon {
-    /// Starts it, and waits until its control socket answers.
-    pub(super) fn start(lab: &Lab, ivringd: &Path, region: &Shmem) -> Result<Self, Error> {
+    /// Starts it on regions, each given as `--region` takes it, and waits until its control socket answers. Those that it makes
+    /// are of `size`.
+    pub(crate) fn start(lab: &Lab, ivringd: &Path, regions: &[&str], size: Size) -> Result<Self, Error> {
         let socket = lab.folder().join("ivringd.sock");
         let mut command = Command::new(ivringd);
-        command.args(["--region", region.name(), "--size", &region.size().to_string()]);
-        // This machine's own configuration is none of the demo's.
+        for region in regions {
+            command.args(["--region", region]);
+        }
+        command.args(["--size", &size.to_string()]);
+        // This machine's own configuration is none of the lab's.
         command.args(["--config", "/dev/null", "--socket"]).arg(&socket);
         let mut daemon = Self { process: lab.spawn("ivringd", command)?, socket };
         let deadline = Instant::now() + LIMIT;
@@ -59,13 +62,23 @@ impl Daemon {
         }
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The file of its log.
+    pub(crate) fn log(&self) -> &Path {
+        self.process.log()
+    }
+
     /// Its control socket.
-    pub(super) fn socket(&self) -> &Path {
+    pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }
 
     /// A connection to it.
-    pub(super) fn client(&self) -> Result<Client, Error> {
+    pub(crate) fn client(&self) -> Result<Client, Error> {
         Client::connect(Service::Daemon, &self.socket).map_err(failed("ivringd"))
     }
 
@@ -74,7 +87,7 @@ impl Daemon {
     /// # Errors
     ///
     /// [`Error::Failed`] with the end of its log if not.
-    pub(super) fn check(&mut self) -> Result<(), Error> {
+    pub(crate) fn check(&mut self) -> Result<(), Error> {
         let Some(status) = self.process.status()? else { return Ok(()) };
         let log = fs::read_to_string(self.process.log()).unwrap_or_default();
         let last = log.lines().next_back().unwrap_or("nothing");
@@ -82,7 +95,7 @@ impl Daemon {
     }
 
     /// Waits until the guest with this UUID is attached, and returns its channel.
-    pub(super) fn wait_for(&mut self, uuid: &str, limit: Duration) -> Result<u64, Error> {
+    pub(crate) fn wait_for(&mut self, uuid: &str, limit: Duration) -> Result<u64, Error> {
         let deadline = Instant::now() + limit;
         let mut client = self.client()?;
         loop {
@@ -105,8 +118,16 @@ impl Daemon {
         }
     }
 
+    /// Asks the guest with this UUID for something; returns the answer.
+    pub(crate) fn ask(&self, uuid: &str, topic: &str) -> Result<Vec<u8>, Error> {
+        let timeout_ms = u32::try_from(LIMIT.as_millis()).unwrap_or(u32::MAX);
+        let request = Request::Request { target: target(uuid), topic: topic.to_owned(), timeout_ms };
+        let (_, answer) = self.client()?.call(&request, &[]).map_err(failed("ask the guest"))?;
+        Ok(answer)
+    }
+
     /// Ends it as an operator would.
-    pub(super) fn stop(mut self) -> Result<(), Error> {
+    pub(crate) fn stop(mut self) -> Result<(), Error> {
         self.process.signal(Signal::SIGTERM)?;
         let status = self.process.wait(LIMIT)?;
         if status.success() { Ok(()) } else { Err(Error::Failed(format!("ivringd ended with {status}"))) }
@@ -114,6 +135,11 @@ impl Daemon {
 }
 
 /// The guest with this UUID, for a request.
-pub(super) fn target(uuid: &str) -> Target {
+pub(crate) fn target(uuid: &str) -> Target {
     Target { guest: Some(uuid.to_owned()), region: None }
+}
+
+/// Turns a client's error into one that says what was tried; made for `map_err`.
+pub(crate) fn failed(what: &str) -> impl FnOnce(ClientError) -> Error {
+    move |error| Error::Failed(format!("{what}: {error}"))
 }
