@@ -33,6 +33,7 @@ use nix::poll::ppoll;
 use nix::sys::time::TimeSpec;
 
 use crate::machine::{Machine, identify};
+use crate::memory_type::MappedAs;
 use crate::{Guest, Options};
 use answers::Answers;
 use calls::Calls;
@@ -165,6 +166,7 @@ impl Agent {
         match Guest::open_as(self.machine.clone(), self.options.clone()) {
             Ok(guest) => {
                 tracing::info!("found a region's memory at {}: {} bytes", guest.place(), guest.region_size());
+                tell_memory(guest.mapped_as());
                 self.give_up = self.once.then_some(now + ANSWER);
                 self.guest = Some(guest);
             }
@@ -215,6 +217,14 @@ impl Agent {
             // This was a look at the clients: the next turn need not ask the system again.
             self.next_clients = now + span + CLIENTS;
         }
+    }
+}
+
+/// Says how the memory is mapped, and what would make it faster.
+fn tell_memory(mapped: &MappedAs) {
+    match mapped.remedy() {
+        None => tracing::info!("mapped {mapped}"),
+        Some(remedy) => tracing::warn!("mapped {mapped}; {remedy}"),
     }
 }
 

@@ -1,7 +1,11 @@
 //! BAR 2 of an ivshmem device, mapped: the region as a guest sees it.
 //!
-//! sysfs lets root map the BAR of a device without any driver. It maps uncached (`resource2`); what that means in
-//! effect is the processor's and the hypervisor's choice.
+//! sysfs lets root map the BAR of a device without any driver: uncached by `resource2`, write-combining by `resource2_wc`
+//! (Linux: drivers/pci/mmap.c, Documentation/arch/x86/pat.rst). What that means in effect is the processor's and the
+//! hypervisor's choice. A file `resource2_wb` was proposed, and is taken where there is one.
+//!
+//! The kernel gives a page one memory type at a time. Who maps pages of which somebody else has mapped some uncached and some
+//! write-combining is refused; who asks for another type than they all have gets the one they have, and is not told.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -9,7 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use ivring_proto::layout::PAGE;
-use ivring_proto::memory::MappedFile;
+use ivring_proto::memory::{MemoryType, MixedMapping};
 use nix::errno::Errno;
 
 use crate::pci::{Address, Device};
@@ -17,6 +21,13 @@ use crate::small_file;
 
 /// The BAR of ivshmem that is the shared memory.
 const BAR: usize = 2;
+
+/// Its file in sysfs.
+const UNCACHED: &str = "resource2";
+/// The file that maps it write-combining.
+const COMBINING: &str = "resource2_wc";
+/// The file that would map it cached.
+const CACHED: &str = "resource2_wb";
 
 /// Offset of the command register in a device's configuration space (PCI Local Bus Specification 3.0, 6.2.2).
 const COMMAND: u64 = 4;
@@ -101,6 +112,15 @@ pub enum BarError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The kernel refuses the pages, most likely since another program has them with more than one memory type.
+    #[error("can't map {}: {source}; does another program of this machine map it with another memory type? Give all of \
+        them the same --memory-type", path.display())]
+    Conflict {
+        /// The file refused.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// Anything else that the kernel reports.
     #[error("can't use {}: {source}; in a container it needs CAP_SYS_ADMIN and a writable sysfs", path.display())]
     Io {
@@ -116,38 +136,135 @@ impl BarError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NoBar { .. } | Self::NoRoom { .. } | Self::Lockdown { .. } | Self::Claimed { .. } => 3,
+            Self::NoBar { .. }
+            | Self::NoRoom { .. }
+            | Self::Lockdown { .. }
+            | Self::Claimed { .. }
+            | Self::Conflict { .. } => 3,
             Self::Gone { .. } | Self::DecodeOff { .. } | Self::NotRoot { .. } | Self::Io { .. } => 5,
         }
     }
 }
 
-/// Maps BAR 2 of `device` for reading and writing, after switching its memory decoding on where that is off.
-///
-/// `root` is where the device was found; below it stands whether the kernel is locked down.
-///
-/// # Errors
-///
-/// [`BarError`], each with the file, the value found and the remedy.
-pub fn map(root: &Path, device: &Device) -> Result<MappedFile, BarError> {
-    let bar = device.bars()[BAR];
-    if !bar.is_memory() || bar.size() < PAGE || !bar.size().is_power_of_two() {
-        let size = if bar.is_memory() { bar.size() } else { 0 };
-        return Err(BarError::NoBar { path: device.directory().join("resource"), size });
-    }
-    let path = device.directory().join("resource2");
-    let refused =
-        |path: &Path, source| explain(device, path, source, nix::unistd::geteuid().as_raw(), lockdown(root));
+/// BAR 2 of a device whose memory decoding is on, to be mapped.
+#[derive(Debug)]
+pub struct Bar {
+    root: PathBuf,
+    device: Device,
+    size: u64,
+    /// `resource2`: its pages are uncached, as far as the hypervisor lets them.
+    file: File,
+}
 
-    let file =
-        OpenOptions::new().read(true).write(true).open(&path).map_err(|source| refused(&path, source))?;
-    let offered = file.metadata().map_err(|source| refused(&path, source))?.len();
-    if !bar.is_assigned() || offered != bar.size() {
-        let offered = if bar.is_assigned() { offered } else { 0 };
-        return Err(BarError::NoRoom { device: device.address(), path, size: bar.size(), offered });
+impl Bar {
+    /// Opens BAR 2 of `device`, after switching its memory decoding on where that is off.
+    ///
+    /// `root` is where the device was found; below it stands whether the kernel is locked down.
+    ///
+    /// # Errors
+    ///
+    /// [`BarError`], each with the file, the value found and the remedy.
+    pub fn open(root: &Path, device: &Device) -> Result<Self, BarError> {
+        let bar = device.bars()[BAR];
+        if !bar.is_memory() || bar.size() < PAGE || !bar.size().is_power_of_two() {
+            let size = if bar.is_memory() { bar.size() } else { 0 };
+            return Err(BarError::NoBar { path: device.directory().join("resource"), size });
+        }
+        let path = device.directory().join(UNCACHED);
+        let refused = |path: &Path, source| {
+            explain(device, path, source, nix::unistd::geteuid().as_raw(), lockdown(root))
+        };
+        let file =
+            OpenOptions::new().read(true).write(true).open(&path).map_err(|source| refused(&path, source))?;
+        let offered = file.metadata().map_err(|source| refused(&path, source))?.len();
+        if !bar.is_assigned() || offered != bar.size() {
+            let offered = if bar.is_assigned() { offered } else { 0 };
+            return Err(BarError::NoRoom { device: device.address(), path, size: bar.size(), offered });
+        }
+        switch_decoding_on(device, refused)?;
+        Ok(Bar { root: root.to_owned(), device: device.clone(), size: bar.size(), file })
     }
-    switch_decoding_on(device, refused)?;
-    MappedFile::map(&file, bar.size()).map_err(|source| refused(&path, source))
+
+    /// The device.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Its size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// `resource2`, open, for a mapping of one's own.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Maps all of it by `resource2`, as the memory type that it is known to be.
+    ///
+    /// # Errors
+    ///
+    /// [`BarError`].
+    pub fn map(&self, memory_type: MemoryType) -> Result<MixedMapping, BarError> {
+        let mapped = MixedMapping::whole(&self.file, self.size, memory_type);
+        mapped.map_err(|source| self.refused(UNCACHED, source))
+    }
+
+    /// Maps the first page alone: a second type for its pages is nothing that the kernel would refuse to somebody else.
+    ///
+    /// # Errors
+    ///
+    /// [`BarError`].
+    pub fn map_first_page(&self) -> Result<MixedMapping, BarError> {
+        let mapped = MixedMapping::whole(&self.file, PAGE, MemoryType::Uncached);
+        mapped.map_err(|source| self.refused(UNCACHED, source))
+    }
+
+    /// Maps all of it by `resource2_wb`, whose pages are cached; `None` without that file, which no kernel has so far.
+    ///
+    /// # Errors
+    ///
+    /// [`BarError`].
+    pub fn map_cached(&self) -> Result<Option<MixedMapping>, BarError> {
+        let Some(file) = self.other(CACHED)? else { return Ok(None) };
+        let mapped = MixedMapping::whole(&file, self.size, MemoryType::WriteBack);
+        mapped.map(Some).map_err(|source| self.refused(CACHED, source))
+    }
+
+    /// Maps it uncached before `boundary` and write-combining from there on, by `resource2_wc`.
+    ///
+    /// # Errors
+    ///
+    /// [`BarError`].
+    pub fn map_combining(&self, boundary: u64) -> Result<MixedMapping, BarError> {
+        let file = self.other(COMBINING)?;
+        let file = file.ok_or_else(|| self.refused(COMBINING, io::ErrorKind::NotFound.into()))?;
+        let mapped = MixedMapping::split(&self.file, &file, self.size, boundary);
+        mapped.map_err(|source| self.refused(COMBINING, source))
+    }
+
+    /// Whether the kernel offers to map it write-combining: it does for prefetchable BARs.
+    #[must_use]
+    pub fn can_combine(&self) -> bool {
+        self.device.directory().join(COMBINING).exists()
+    }
+
+    /// Another file that shows the same bytes, if there is one.
+    fn other(&self, name: &str) -> Result<Option<File>, BarError> {
+        match OpenOptions::new().read(true).write(true).open(self.device.directory().join(name)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(self.refused(name, source)),
+        }
+    }
+
+    fn refused(&self, file: &str, source: io::Error) -> BarError {
+        let path = self.device.directory().join(file);
+        explain(&self.device, &path, source, nix::unistd::geteuid().as_raw(), lockdown(&self.root))
+    }
 }
 
 /// Makes sure that the device answers accesses to its memory: without that a load reads all ones or kills the process.
@@ -213,6 +330,8 @@ fn explain(device: &Device, path: &Path, source: io::Error, uid: u32, lockdown: 
         (Some(Errno::EBUSY | Errno::EINVAL), _, Some(driver)) => {
             BarError::Claimed { device: device.address(), path, driver: driver.to_owned(), source }
         }
+        // remap_pfn_range() makes EINVAL of the EBUSY that a conflict of memory types is.
+        (Some(Errno::EBUSY | Errno::EINVAL), _, None) => BarError::Conflict { path, source },
         _ => BarError::Io { path, source },
     }
 }
@@ -250,7 +369,8 @@ mod tests {
             (told(bound, EINVAL, 0, None), 3, "echo 0000:00:1f.0 > /sys/bus/pci/drivers/kvmfr/unbind"),
             (told(bound, EBUSY, 0, integrity), 3, "driver kvmfr holds 0000:00:1f.0"),
             (told(None, EPERM, 0, None), 5, "CAP_SYS_ADMIN"),
-            (told(None, EINVAL, 0, None), 5, "Invalid argument"),
+            (told(None, EINVAL, 0, None), 3, "the same --memory-type"),
+            (told(None, EBUSY, 0, None), 3, "the same --memory-type"),
             (told(None, EROFS, 0, None), 5, "Read-only file system"),
             (told(bound, EIO, 0, None), 5, "Input/output error"),
         ] {

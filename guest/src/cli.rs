@@ -22,6 +22,7 @@ mod run;
 mod send;
 mod status;
 
+use crate::memory_type::MemoryChoice;
 use crate::pci::Address;
 
 /// Speaks with the KVM host over shared memory.
@@ -81,6 +82,13 @@ struct Run {
     /// Use the device at ADDRESS [default: the ivshmem device that holds a region].
     #[arg(long, value_name = "ADDRESS")]
     pci: Option<Address>,
+
+    /// Memory type to map the device with: `auto` measures, and takes what is fastest there [possible: auto, write-back,
+    /// uncached, write-combining].
+    ///
+    /// Of a file it is what the memory is taken for, for trials.
+    #[arg(long, value_name = "TYPE", value_parser = memory_type(), default_value = "auto", hide_possible_values = true)]
+    memory_type: MemoryChoice,
 
     /// Join as the VM with this UUID [default: the one in SMBIOS, else /etc/machine-id].
     #[arg(long, value_name = "UUID")]
@@ -333,6 +341,11 @@ struct Machine {
 /// Takes the profiles by name and lists them in the help.
 fn profile() -> impl TypedValueParser<Value = Profile> {
     PossibleValuesParser::new(Profile::ALL.map(Profile::name)).try_map(|name| name.parse())
+}
+
+/// Takes the memory types by name and lists them in the help.
+fn memory_type() -> impl TypedValueParser<Value = MemoryChoice> {
+    PossibleValuesParser::new(MemoryChoice::ALL.map(MemoryChoice::name)).try_map(|name| name.parse())
 }
 
 /// Runs `ivring-agent` with the arguments of this process and returns its exit code.

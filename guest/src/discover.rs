@@ -3,19 +3,10 @@
 use std::path::Path;
 
 use ivring_proto::layout::{MAGIC, superblock_word};
-use ivring_proto::memory::{MappedFile, Memory};
+use ivring_proto::memory::Memory;
 
-use crate::bar::{self, BarError};
+use crate::bar::{Bar, BarError};
 use crate::pci::{self, Address, Device, ScanError};
-
-/// A device and its memory.
-#[derive(Debug)]
-pub struct Found {
-    /// The device.
-    pub device: Device,
-    /// Its BAR 2.
-    pub memory: MappedFile,
-}
 
 /// Why no device was found that could hold the region.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +79,7 @@ impl DiscoverError {
     }
 }
 
-/// Finds the device that holds the region and maps it.
+/// Finds the device that holds the region, and opens its BAR 2.
 ///
 /// That is the device at `wanted`, else the only ivshmem device, else the only one of them whose memory begins as an
 /// ivring region does. Whether the region can be joined is not looked at: the host may not have formatted it yet.
@@ -96,7 +87,7 @@ impl DiscoverError {
 /// # Errors
 ///
 /// [`DiscoverError`]. All of them can pass: a device may be plugged in, a region formatted, a driver unbound.
-pub fn discover(root: &Path, wanted: Option<Address>) -> Result<Found, DiscoverError> {
+pub fn discover(root: &Path, wanted: Option<Address>) -> Result<Bar, DiscoverError> {
     let devices = pci::scan(root)?;
     let mut ivshmem: Vec<&Device> = devices.iter().filter(|device| device.is_ivshmem()).collect();
     if let Some(wanted) = wanted {
@@ -112,20 +103,19 @@ pub fn discover(root: &Path, wanted: Option<Address>) -> Result<Found, DiscoverE
     }
     match ivshmem[..] {
         [] => Err(DiscoverError::NoDevice { devices: devices.len() }),
-        [device] => Ok(Found { device: device.clone(), memory: bar::map(root, device)? }),
+        [device] => Ok(Bar::open(root, device)?),
         _ => pick_by_content(root, &ivshmem),
     }
 }
 
 /// Picks the only device whose memory starts with the magic word of a region; others may belong to another program.
-fn pick_by_content(root: &Path, devices: &[&Device]) -> Result<Found, DiscoverError> {
+fn pick_by_content(root: &Path, devices: &[&Device]) -> Result<Bar, DiscoverError> {
     let mut found = Vec::new();
     let mut refused = None;
     for &device in devices {
-        match bar::map(root, device) {
-            Ok(memory) if memory.load(superblock_word::MAGIC) == MAGIC => {
-                found.push(Found { device: device.clone(), memory });
-            }
+        let opened = Bar::open(root, device).and_then(|bar| Ok((bar.map_first_page()?, bar)));
+        match opened {
+            Ok((page, bar)) if page.load(superblock_word::MAGIC) == MAGIC => found.push(bar),
             Ok(_) => {}
             Err(error) => refused = refused.or(Some(error)),
         }
@@ -135,7 +125,7 @@ fn pick_by_content(root: &Path, devices: &[&Device]) -> Result<Found, DiscoverEr
         (0, None) => Err(DiscoverError::NoRegion { candidates: addresses(devices) }),
         (1, _) => Ok(found.swap_remove(0)),
         _ => {
-            let candidates = found.iter().map(|found| found.device.address()).collect();
+            let candidates = found.iter().map(|bar| bar.device().address()).collect();
             Err(DiscoverError::Ambiguous { candidates })
         }
     }

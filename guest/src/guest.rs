@@ -8,13 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ivring_proto::layout::{NAME_LEN, read_superblock};
 use ivring_proto::link::{Budget, Exchange, GuestEnd, GuestEvent, GuestOptions, Incarnation, Waiting};
-use ivring_proto::memory::{MappedFile, Memory};
+use ivring_proto::memory::MixedMapping;
 use ivring_proto::session::{Identity, Text};
 use ivring_proto::wait::{Ladder, Step};
 use rustix::io::Errno;
 use rustix::rand::GetRandomFlags;
 
 use crate::machine::{IdentifyError, Machine, identify};
+use crate::memory_type::MappedAs;
 use crate::region::{AtPath, MapError, Place, Region, RegionLost};
 use crate::{Event, Options};
 
@@ -25,6 +26,8 @@ pub use sending::GuestSendError;
 const LOOK: Duration = Duration::from_millis(1);
 /// The path of the region's file is looked at this often.
 const FILE_LOOK: Duration = Duration::from_secs(1);
+/// After a mapping was refused, it is tried again.
+const RESHAPE_AGAIN: Duration = Duration::from_secs(10);
 /// Events of the session taken in one look: more wait for the next.
 const EVENTS_A_LOOK: usize = 8;
 
@@ -59,7 +62,7 @@ pub struct Guest {
     region_name: Text<NAME_LEN>,
     /// How the region was lost, until one is found again.
     lost: Option<RegionLost>,
-    end: GuestEnd<MappedFile>,
+    end: GuestEnd<MixedMapping>,
     /// What is under way.
     exchange: Exchange,
     buffer: Vec<u8>,
@@ -69,6 +72,7 @@ pub struct Guest {
     now: Duration,
     next_look: Duration,
     next_file_look: Duration,
+    next_reshape: Duration,
     /// Epoch of the host that the session was last used with.
     host_epoch: u64,
     /// Where the inbound ring stood when that was last asked for.
@@ -131,6 +135,7 @@ impl Guest {
             now: Duration::ZERO,
             next_look: Duration::ZERO,
             next_file_look: FILE_LOOK,
+            next_reshape: Duration::ZERO,
             host_epoch: 0,
             position: 0,
             moved: false,
@@ -172,7 +177,12 @@ impl Guest {
 
     /// Size of the region in bytes.
     pub fn region_size(&self) -> u64 {
-        self.region.memory.size()
+        self.region.size
+    }
+
+    /// How the region is mapped: its memory type, and why that.
+    pub fn mapped_as(&self) -> &MappedAs {
+        &self.region.mapped_as
     }
 
     /// Name of the region, as the host wrote it; empty before the first [`Event::Attached`].
@@ -196,7 +206,7 @@ impl Guest {
     }
 
     /// The channel's two ends, for its counters and the session's details.
-    pub fn end(&mut self) -> &mut GuestEnd<MappedFile> {
+    pub fn end(&mut self) -> &mut GuestEnd<MixedMapping> {
         &mut self.end
     }
 
@@ -205,6 +215,9 @@ impl Guest {
         if now >= self.next_file_look {
             self.next_file_look = now + FILE_LOOK;
             self.follow_file();
+        }
+        if self.lost.is_none() && !self.end.is_attached() && now >= self.next_reshape {
+            self.follow_rings(now);
         }
         for _ in 0..EVENTS_A_LOOK {
             let event = if self.lost.is_none() { self.end.poll(now, &mut entropy) } else { None };
@@ -232,7 +245,7 @@ impl Guest {
             }
             return;
         }
-        match self.region.look() {
+        match self.region.look(&self.options) {
             AtPath::Same => {}
             AtPath::Lost(lost) => self.lose(lost),
             AtPath::Another(region) => {
@@ -257,6 +270,23 @@ impl Guest {
         self.end = begin(&self.region, &self.machine, &self.options);
         self.lost = Some(lost.clone());
         self.events.push_back(Event::RegionLost(lost));
+    }
+
+    /// Maps the region anew where its rings begin elsewhere than they did: with memory types that go by pages, after the host
+    /// has formatted it.
+    fn follow_rings(&mut self, now: Duration) {
+        match self.region.reshaped() {
+            Ok(None) => {}
+            Ok(Some(region)) => {
+                self.end.bye();
+                self.end = begin(&region, &self.machine, &self.options);
+                self.region = region;
+            }
+            Err(error) => {
+                tracing::warn!("{error}");
+                self.next_reshape = now + RESHAPE_AGAIN;
+            }
+        }
     }
 
     /// The session begins to be used.
@@ -343,14 +373,14 @@ impl Guest {
     }
 }
 
-fn begin(region: &Region, machine: &Machine, options: &Options) -> GuestEnd<MappedFile> {
+fn begin(region: &Region, machine: &Machine, options: &Options) -> GuestEnd<MixedMapping> {
     let who = GuestOptions {
         identity: Identity { uuid: machine.uuid, port: options.port },
         boot: machine.boot,
         name: Text::truncated(&machine.name),
         stale_after: options.stale_after,
     };
-    GuestEnd::new(region.memory.clone(), who)
+    GuestEnd::new(region.memory.clone(), who).with_caching(region.mapped_as.caching())
 }
 
 impl Drop for Guest {

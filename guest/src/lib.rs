@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | [`pci`] | the PCI devices of this machine, as sysfs shows them |
 //! | [`bar`] | BAR 2 of an ivshmem device, mapped |
+//! | [`device_memory`] | that memory mapped as fits it: which memory type it has |
+//! | [`memory_type`] | what is asked for, what was found, what to do about it |
 //! | [`discover`] | which of the devices holds the region |
 //! | [`machine`] | who this guest is: UUID, boot id, name |
 //! | [`cli`] | the program `ivring-agent`: its commands |
@@ -15,11 +17,13 @@
 mod agent;
 pub mod bar;
 pub mod cli;
+pub mod device_memory;
 pub mod discover;
 mod event;
 mod guest;
 mod install;
 pub mod machine;
+pub mod memory_type;
 mod options;
 pub mod pci;
 mod region;
@@ -35,5 +39,6 @@ pub use ivring_proto::link::{
 pub use ivring_proto::memory::guard_mappings;
 pub use ivring_proto::session::{CloseReason, Port, Uuid, printable};
 pub use ivring_proto::wait::Profile;
+pub use memory_type::MemoryChoice;
 pub use options::Options;
 pub use region::{MapError, Place, RegionLost};

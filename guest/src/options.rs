@@ -7,6 +7,7 @@ use ivring_proto::link::DEFAULT_MAX_MESSAGE;
 use ivring_proto::session::{Port, Uuid};
 use ivring_proto::wait::Profile;
 
+use crate::memory_type::MemoryChoice;
 use crate::pci::Address;
 
 /// How to join. The default is what a program in a VM needs, but for its port: see [`Options::port`].
@@ -16,6 +17,8 @@ pub struct Options {
     pub region: Option<PathBuf>,
     /// The device to use. `None`: the ivshmem device that holds a region.
     pub pci: Option<Address>,
+    /// The memory type to map the region with.
+    pub memory_type: MemoryChoice,
     /// UUID of the VM. `None`: the one in SMBIOS, else /etc/machine-id.
     pub id: Option<Uuid>,
     /// This program's port. Each program of a VM has one of its own; `agent` is the agent's.
@@ -41,6 +44,7 @@ impl Default for Options {
         Options {
             region: None,
             pci: None,
+            memory_type: MemoryChoice::Auto,
             id: None,
             port: Port::agent(),
             name: None,

@@ -7,10 +7,13 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ivring_proto::layout::Geometry;
-use ivring_proto::memory::{MappedFile, Memory};
+use ivring_proto::memory::{Memory, MemoryType, MixedMapping, Probe};
 use nix::fcntl::OFlag;
 
+use crate::bar::BarError;
+use crate::device_memory::DeviceMemory;
 use crate::discover::{DiscoverError, discover};
+use crate::memory_type::{MappedAs, MemoryChoice, Reason};
 use crate::options::Options;
 use crate::pci::Address;
 
@@ -123,27 +126,44 @@ pub(crate) enum AtPath {
 /// The mapped region.
 #[derive(Debug)]
 pub(crate) struct Region {
-    pub(crate) memory: MappedFile,
+    pub(crate) memory: MixedMapping,
     pub(crate) place: Place,
+    /// Bytes of all of it; the first page alone may be mapped.
+    pub(crate) size: u64,
+    pub(crate) mapped_as: MappedAs,
     /// The file that is mapped, and its device and inode number: of a PCI device, that of its memory in sysfs.
     path: PathBuf,
     file: (u64, u64),
+    /// The device's memory, where it is one's.
+    device: Option<Box<DeviceMemory>>,
 }
 
 impl Region {
     /// Finds the region that the options mean and maps it.
     pub(crate) fn map(options: &Options) -> Result<Self, MapError> {
         if let Some(path) = &options.region {
-            return Self::map_file(path);
+            return Self::map_file(path, options.memory_type);
         }
-        let found = discover(&options.root, options.pci)?;
-        let path = found.device.directory().join("resource2");
+        let bar = discover(&options.root, options.pci)?;
+        let path = bar.device().directory().join("resource2");
         let metadata = fs::metadata(&path).map_err(|source| MapError::File { path: path.clone(), source })?;
-        let place = Place::Device(found.device.address());
-        Ok(Region { memory: found.memory, place, path, file: (metadata.dev(), metadata.ino()) })
+        let memory = DeviceMemory::map(bar, options.memory_type, Probe::of).map_err(DiscoverError::from)?;
+        Ok(Self::of_device(memory, path, (metadata.dev(), metadata.ino())))
     }
 
-    fn map_file(path: &Path) -> Result<Self, MapError> {
+    fn of_device(memory: DeviceMemory, path: PathBuf, file: (u64, u64)) -> Self {
+        Region {
+            memory: memory.mapping().clone(),
+            place: Place::Device(memory.bar().device().address()),
+            size: memory.bar().size(),
+            mapped_as: *memory.mapped_as(),
+            path,
+            file,
+            device: Some(Box::new(memory)),
+        }
+    }
+
+    fn map_file(path: &Path, choice: MemoryChoice) -> Result<Self, MapError> {
         let failed = |source| MapError::File { path: path.to_owned(), source };
         let opened =
             OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path);
@@ -156,13 +176,31 @@ impl Region {
         if size < Geometry::MIN_SIZE || !size.is_power_of_two() {
             return Err(MapError::Size { path: path.to_owned(), size });
         }
-        let memory = MappedFile::map(&file, size).map_err(failed)?;
-        let file = (metadata.dev(), metadata.ino());
-        Ok(Region { memory, place: Place::File(path.to_owned()), path: path.to_owned(), file })
+        let (memory_type, reason) = match choice {
+            MemoryChoice::Auto => (MemoryType::WriteBack, Reason::File),
+            MemoryChoice::WriteBack => (MemoryType::WriteBack, Reason::Option),
+            MemoryChoice::Uncached => (MemoryType::Uncached, Reason::Option),
+            MemoryChoice::WriteCombining => (MemoryType::WriteCombining, Reason::Option),
+        };
+        Ok(Region {
+            memory: MixedMapping::whole(&file, size, memory_type).map_err(failed)?,
+            place: Place::File(path.to_owned()),
+            size,
+            mapped_as: MappedAs { memory_type, reason, probe: None },
+            path: path.to_owned(),
+            file: (metadata.dev(), metadata.ino()),
+            device: None,
+        })
+    }
+
+    /// The same region mapped anew, when its rings begin elsewhere than they did: see [`DeviceMemory::reshaped`].
+    pub(crate) fn reshaped(&self) -> Result<Option<Region>, BarError> {
+        let Some(device) = &self.device else { return Ok(None) };
+        Ok(device.reshaped()?.map(|memory| Self::of_device(memory, self.path.clone(), self.file)))
     }
 
     /// What its path leads to by now.
-    pub(crate) fn look(&self) -> AtPath {
+    pub(crate) fn look(&self, options: &Options) -> AtPath {
         let found = fs::symlink_metadata(&self.path);
         let is_same = |found: &Metadata| (found.dev(), found.ino()) == self.file;
         match (&self.place, found) {
@@ -180,7 +218,9 @@ impl Region {
                 }
                 AtPath::Lost(RegionLost::Cut { path: path.clone(), was, is })
             }
-            (Place::File(path), Ok(_)) => Self::map_file(path).map_or(AtPath::Same, AtPath::Another),
+            (Place::File(path), Ok(_)) => {
+                Self::map_file(path, options.memory_type).map_or(AtPath::Same, AtPath::Another)
+            }
         }
     }
 

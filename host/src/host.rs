@@ -17,7 +17,7 @@ use ivring_proto::layout::Geometry;
 use ivring_proto::link::{Budget, Counters, Exchange, FrontDesk, HostEnd, HostEvent, Incarnation, Losses};
 use ivring_proto::memory::MappedFile;
 use ivring_proto::session::{
-    BEAT, CloseReason, HostPulse, Identity, JoinRequest, Liveness, Phase, Refusal, Uuid,
+    BEAT, Caching, CloseReason, HostPulse, Identity, JoinRequest, Liveness, Phase, Refusal, Uuid,
 };
 use ivring_proto::wait::{Ladder, Profile, Step};
 
@@ -51,6 +51,8 @@ pub struct GuestInfo {
     pub liveness: Liveness,
     /// Time since its heartbeat last changed.
     pub silent_for: Duration,
+    /// How it says that it has mapped the region; `None` when it is not attached, or says nothing.
+    pub caching: Option<Caching>,
     /// What passed through, seen from the host.
     pub counters: Counters,
     /// What came to nothing.
@@ -222,6 +224,7 @@ impl Host {
                 phase: channel.phase(),
                 liveness: channel.liveness(),
                 silent_for: channel.silent_for(),
+                caching: end.caching(),
                 counters: end.counters(),
                 losses: exchange.losses(),
                 held: exchange.held(),

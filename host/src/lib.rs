@@ -28,8 +28,10 @@ pub use ivring_proto::link::{
     Arrival, Counters, Declined, InvalidTopic, Kind, LinkError, Losses, SendError, Status, Unanswered,
     Undelivered, WrongSize, value,
 };
-pub use ivring_proto::memory::guard_mappings;
-pub use ivring_proto::session::{CloseReason, Identity, Liveness, Phase, Port, Refusal, Uuid, printable};
+pub use ivring_proto::memory::{MemoryType, guard_mappings};
+pub use ivring_proto::session::{
+    Caching, CloseReason, Identity, Liveness, Phase, Port, Refusal, Uuid, printable,
+};
 pub use ivring_proto::wait::Profile;
 pub use options::Options;
 pub use region::{DEFAULT_CHANNELS, OpenError};

@@ -2,7 +2,8 @@
 
 use ivring_proto::control::{Counts, GuestIdentity};
 use ivring_proto::link::{Counters, Losses};
-use ivring_proto::session::{CloseReason, Liveness, Phase};
+use ivring_proto::memory::MemoryType;
+use ivring_proto::session::{Caching, CloseReason, Liveness, Phase};
 use std::path::Path;
 use std::time::Duration;
 
@@ -80,6 +81,9 @@ pub(crate) struct Guest {
     pub(crate) code: Option<u8>,
     /// Time since its heartbeat last moved.
     pub(crate) silent_ms: u64,
+    /// How it has mapped the region, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) memory: Option<Memory>,
     /// Bytes that topic and payload of a message to it may have together.
     pub(crate) max_message: usize,
     /// Bytes that they may have together to go in one record.
@@ -103,6 +107,46 @@ pub(crate) struct Guest {
     /// Time since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_fault_ms: Option<u64>,
+}
+
+/// The memory type of a guest's mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    #[serde(rename = "type")]
+    pub(crate) memory_type: Type,
+    /// By an emulator, which knows no memory types.
+    pub(crate) emulated: bool,
+}
+
+/// A memory type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Type {
+    WriteBack,
+    Uncached,
+    WriteCombining,
+}
+
+impl From<Caching> for Memory {
+    fn from(Caching { memory_type, emulated }: Caching) -> Self {
+        let memory_type = match memory_type {
+            MemoryType::WriteBack => Type::WriteBack,
+            MemoryType::Uncached => Type::Uncached,
+            MemoryType::WriteCombining => Type::WriteCombining,
+        };
+        Memory { memory_type, emulated }
+    }
+}
+
+impl From<Memory> for Caching {
+    fn from(Memory { memory_type, emulated }: Memory) -> Self {
+        let memory_type = match memory_type {
+            Type::WriteBack => MemoryType::WriteBack,
+            Type::Uncached => MemoryType::Uncached,
+            Type::WriteCombining => MemoryType::WriteCombining,
+        };
+        Caching { memory_type, emulated }
+    }
 }
 
 /// Where a guest's session is in its life, as far as an operator cares.
@@ -156,6 +200,7 @@ impl Guest {
             reason: reason.map(|reason| reason.to_string()),
             code: reason.map(CloseReason::code),
             silent_ms: milliseconds(info.silent_for),
+            memory: info.caching.map(Memory::from),
             max_message: info.max_message,
             max_record: info.max_record,
             counters: info.counters,
@@ -187,6 +232,7 @@ impl Guest {
             phase,
             liveness,
             silent_for: Duration::from_millis(self.silent_ms),
+            caching: self.memory.map(Caching::from),
             counters: self.counters,
             losses: self.losses,
             held: self.held_bytes,

@@ -20,7 +20,7 @@ mod superblock;
 pub use geometry::{ChannelPlace, Geometry, GeometryError, RingPlace};
 pub use superblock::{
     MAGIC, RegionState, Superblock, SuperblockError, Version, VersionRange, WrongWord, mend_superblock,
-    read_superblock, write_state, write_superblock, write_versions,
+    read_superblock, read_superblock_of, write_state, write_superblock, write_versions,
 };
 
 /// The unit in which pages are counted, in bytes; a protocol constant, whatever the machine's page size.
@@ -198,6 +198,8 @@ pub mod control_word {
     pub const CHALLENGE_ANSWER: u64 = 24;
     /// Session line of the guest: why it said good-bye.
     pub const BYE_REASON: u64 = 32;
+    /// Session line of the guest: the session's nonce, with how the guest has mapped the region in its low byte.
+    pub const CACHING: u64 = 40;
 
     /// Text line of the host: port of the identity the channel is bound to, 32 bytes, NUL padded.
     pub const PORT: u64 = 0;

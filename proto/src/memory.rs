@@ -2,10 +2,12 @@
 //!
 //! [`Memory`] is the whole interface between the protocol and a region. The raw implementation is a few instructions;
 //! the others exist to test the very same source of ring and session: a loom model, a simulation that kills a process
-//! before any single store, and a slow mapping.
+//! before any single store, one of stores that leave a processor in any order, and a slow mapping.
 
 #[cfg(all(feature = "std", unix))]
 mod bus_error;
+#[cfg(feature = "std")]
+mod combining;
 mod copy;
 #[cfg(feature = "std")]
 mod crash;
@@ -15,16 +17,24 @@ mod forward;
 mod heap;
 #[cfg(all(feature = "std", unix))]
 mod mapped;
+#[cfg(all(feature = "std", unix))]
+mod mixed;
 #[cfg(all(loom, feature = "std"))]
 mod model;
+#[cfg(feature = "std")]
+mod probe;
 mod raw;
 #[cfg(feature = "std")]
 mod slow;
+#[cfg(all(target_arch = "x86_64", feature = "std", not(miri)))]
+mod streamed;
 #[cfg(feature = "std")]
 mod words;
 
 #[cfg(all(feature = "std", unix))]
 pub use bus_error::guard_mappings;
+#[cfg(feature = "std")]
+pub use combining::CombiningMemory;
 pub use copy::CopyRoutine;
 #[cfg(feature = "std")]
 pub use crash::{CrashMemory, Killed};
@@ -33,11 +43,17 @@ pub use fences::{Fences, MemoryType, Uncached, WriteBack, WriteCombining};
 pub use heap::HeapMemory;
 #[cfg(all(feature = "std", unix))]
 pub use mapped::MappedFile;
+#[cfg(all(feature = "std", unix))]
+pub use mixed::MixedMapping;
 #[cfg(all(loom, feature = "std"))]
 pub use model::ModelMemory;
+#[cfg(feature = "std")]
+pub use probe::Probe;
 pub use raw::RawMemory;
 #[cfg(feature = "std")]
 pub use slow::SlowMemory;
+#[cfg(all(target_arch = "x86_64", feature = "std", not(miri)))]
+pub use streamed::{FencePoint, StreamedMemory};
 
 /// A region of shared memory, or a stand-in for one.
 ///

@@ -12,6 +12,7 @@
 //! | `answer` | refusals, code and text |
 //! | `entry` | the echo, as it lies in the directory |
 //! | `pulse` | heartbeat with read-back; liveness by the reader's own clock |
+//! | `caching` | how a guest has mapped the region, for the operator |
 //! | `close` | why sessions end |
 //! | `guest` | the guest's part: [`Joiner`], [`Attachment`] |
 //! | `host_pulse` | the host's heartbeat, and how it gives way to another writer: [`HostPulse`] |
@@ -21,6 +22,7 @@
 
 mod admission;
 mod answer;
+mod caching;
 mod cell;
 mod close;
 mod entry;
@@ -37,6 +39,7 @@ mod text;
 
 pub use admission::Admission;
 pub use answer::{Answer, Refusal, clear_answer, read_answer, write_answer};
+pub use caching::Caching;
 pub use cell::{JoinRequest, clear_request, is_still_there, read_request, write_request};
 pub use close::CloseReason;
 pub use entry::{ChannelState, Entry, EntryError, read_entry};

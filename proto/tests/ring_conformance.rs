@@ -4,9 +4,10 @@
 use std::{fs::File, io::Write, time::Duration};
 
 use ivring_proto::{
-    layout::{RingPlace, control_word},
+    layout::{PAGE, RingPlace, control_word},
     memory::{
-        CrashMemory, Fences, HeapMemory, MappedFile, Memory, SlowMemory, Uncached, WriteBack, WriteCombining,
+        CombiningMemory, CrashMemory, Fences, HeapMemory, MappedFile, Memory, MemoryType, MixedMapping,
+        SlowMemory, Uncached, WriteBack, WriteCombining,
     },
     ring::{Class, Consumer, Fault, PADDING, Producer, PushError, walk},
 };
@@ -346,6 +347,24 @@ fn in_a_file() {
 }
 
 #[test]
+fn in_a_mapping_of_each_memory_type() {
+    for memory_type in [MemoryType::WriteBack, MemoryType::Uncached, MemoryType::WriteCombining] {
+        conforms(|capacity| {
+            let mapping =
+                MixedMapping::whole(&region_file(capacity), size(capacity) as u64, memory_type).unwrap();
+            assert_eq!(mapping.memory_type(), memory_type);
+            mapping
+        });
+    }
+    conforms(|capacity| MixedMapping::from(file::<WriteBack>(capacity)));
+}
+
+#[test]
+fn with_stores_that_leave_in_any_order() {
+    conforms(|capacity| CombiningMemory::new(size(capacity)).processor(Some(capacity)));
+}
+
+#[test]
 fn on_slow_memory() {
     conforms(|capacity| SlowMemory::new(heap::<Uncached>(capacity), Duration::from_nanos(200)));
 }
@@ -380,6 +399,47 @@ fn a_mapping_is_never_longer_than_its_file() {
         assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
         assert!(refused.to_string().contains(&format!("{length} bytes")), "{refused}");
     }
+}
+
+/// Two pages of one file and two of another, in one mapping.
+#[test]
+fn a_split_mapping_shows_each_file_on_its_side_of_the_boundary() {
+    let (uncached, combining) = (file_of_pages(b"UNCACHED"), file_of_pages(b"COMBINES"));
+    let mapping = MixedMapping::split(&uncached, &combining, 4 * PAGE, 2 * PAGE).unwrap();
+    assert_eq!((mapping.size(), mapping.memory_type()), (4 * PAGE, MemoryType::WriteCombining));
+    for (at, expected) in [(0, b"UNCACHED"), (2 * PAGE - 8, b"UNCACHED"), (2 * PAGE, b"COMBINES")] {
+        assert_eq!(mapping.load(at), u64::from_le_bytes(*expected), "at {at}");
+    }
+    let mut across = [0; 16];
+    mapping.copy_out(2 * PAGE - 8, &mut across);
+    assert_eq!(&across, b"UNCACHEDCOMBINES", "it is one piece of memory");
+    mapping.copy_in(2 * PAGE - 8, b"<------><------>");
+    mapping.full();
+    let stored = |file: &File| MappedFile::map(file, 4 * PAGE).unwrap();
+    let (left, right) = (u64::from_le_bytes(*b"UNCACHED"), u64::from_le_bytes(*b"COMBINES"));
+    let written = u64::from_le_bytes(*b"<------>");
+    for (file, old, words) in [(&uncached, left, [written, left]), (&combining, right, [right, written])] {
+        let file = stored(file);
+        assert_eq!([file.load(2 * PAGE - 8), file.load(2 * PAGE)], words);
+        assert_eq!([file.load(0), file.load(4 * PAGE - 8)], [old; 2]);
+    }
+}
+
+#[test]
+fn a_boundary_that_is_none_is_refused() {
+    let file = file_of_pages(b"12345678");
+    for boundary in [0, 8, PAGE - 8, 4 * PAGE, 5 * PAGE] {
+        let refused = MixedMapping::split(&file, &file, 4 * PAGE, boundary);
+        assert!(refused.is_err_and(|error| error.kind() == std::io::ErrorKind::InvalidInput), "{boundary}");
+    }
+    let short = region_file(CAPACITY);
+    assert!(MixedMapping::split(&file, &short, 4 * PAGE, PAGE).is_err(), "shorter than the other");
+}
+
+fn file_of_pages(word: &[u8; 8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&word.repeat(4 * 512)).unwrap();
+    file
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::thread;
 
 use ivring_proto::{
-    memory::{Fences, HeapMemory, WriteBack, WriteCombining},
+    memory::{HeapMemory, Memory, MemoryType, MixedMapping, WriteCombining},
     ring::{Class, Consumer, Producer, PushError},
 };
 
@@ -22,8 +22,7 @@ fn message(number: u32, into: &mut Vec<u8>) {
     into.extend((0..length).map(|i| number.wrapping_add(i).to_le_bytes()[0]));
 }
 
-fn exchange<F: Fences>(capacity: u64, batch: u32) {
-    let memory = HeapMemory::new(size(capacity)).with_fences::<F>();
+fn exchange<M: Memory + Clone + Send>(memory: M, capacity: u64, batch: u32) {
     let mut producer = Producer::start(memory.clone(), place(capacity), SALT, 0);
     let mut consumer = Consumer::start(memory, place(capacity), SALT, 0, 0);
     thread::scope(|scope| {
@@ -62,15 +61,25 @@ fn exchange<F: Fences>(capacity: u64, batch: u32) {
 
 #[test]
 fn one_by_one_through_a_small_ring() {
-    exchange::<WriteBack>(1000, 1);
+    exchange(HeapMemory::new(size(1000)), 1000, 1);
 }
 
 #[test]
 fn in_batches() {
-    exchange::<WriteBack>(65536, 32);
+    exchange(HeapMemory::new(size(65536)), 65536, 32);
 }
 
 #[test]
 fn with_the_fences_of_write_combining_memory() {
-    exchange::<WriteCombining>(4096, 7);
+    exchange(HeapMemory::new(size(4096)).with_fences::<WriteCombining>(), 4096, 7);
+}
+
+/// Payloads are stored past the caches here and headers are not: without the fences these would overtake.
+#[test]
+fn in_mappings_that_are_not_taken_for_write_back() {
+    for memory_type in [MemoryType::Uncached, MemoryType::WriteCombining] {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(size(4096) as u64).unwrap();
+        exchange(MixedMapping::whole(&file, size(4096) as u64, memory_type).unwrap(), 4096, 7);
+    }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ivring_guest::{bar, pci};
+use ivring_guest::{bar::Bar, pci};
 use ivring_proto::{layout::PAGE, memory::MappedFile};
 
 use crate::failure::Failure;
@@ -56,5 +56,6 @@ pub(crate) fn in_guest() -> Result<MappedFile, Failure> {
     let devices = pci::scan(&root).map_err(|error| refused(error.to_string()))?;
     let device = devices.iter().find(|device| device.address().to_string() == ADDRESS);
     let device = device.ok_or_else(|| refused(format!("no device {ADDRESS}")))?;
-    bar::map(&root, device).map_err(|error| refused(error.to_string()))
+    let bar = Bar::open(&root, device).map_err(|error| refused(error.to_string()))?;
+    MappedFile::map(bar.file(), bar.size()).map_err(Failure::io("memory of the device"))
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::machine::Machine;
-use crate::region::Place;
 use crate::{Guest, small_file};
 
 /// This machine and this agent; what can't be read is left out.
@@ -17,7 +16,7 @@ struct Info<'a> {
     kernel: Option<String>,
     uptime_seconds: Option<u64>,
     boot: String,
-    memory: &'static str,
+    memory: String,
     profile: &'static str,
 }
 
@@ -32,10 +31,7 @@ pub(super) fn info(machine: &Machine, guest: &Guest) -> Vec<u8> {
         kernel: kernel("osrelease"),
         uptime_seconds: uptime(&options.root),
         boot: machine.boot.to_string(),
-        memory: match guest.place() {
-            Place::File(_) => "shared file, write-back",
-            Place::Device(_) => "BAR 2 through resource2, caching as the hypervisor has it",
-        },
+        memory: guest.mapped_as().to_string(),
         profile: options.profile.name(),
     };
     serde_json::to_vec(&info).expect("numbers and text can always be written as JSON")

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Agent;
 use crate::Guest;
+use crate::memory_type::MappedAs;
 
 /// The agent, its channel and its counters.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +63,38 @@ pub(crate) struct Region {
     /// The file, or the address of the device.
     pub(crate) place: String,
     pub(crate) bytes: u64,
+    pub(crate) memory: Memory,
+}
+
+/// How the region is mapped.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    #[serde(rename = "type")]
+    pub(crate) memory_type: String,
+    /// Why it is that.
+    pub(crate) reason: String,
+    pub(crate) emulated: bool,
+    /// What a read took when it was mapped, and one of private memory; `None` of a file.
+    pub(crate) read_ns: Option<f64>,
+    pub(crate) private_read_ns: Option<f64>,
+    /// All of that as a sentence.
+    pub(crate) text: String,
+    /// What makes it faster, where it could be.
+    pub(crate) remedy: Option<String>,
+}
+
+impl Memory {
+    fn of(mapped: &MappedAs) -> Self {
+        Memory {
+            memory_type: mapped.memory_type.to_string(),
+            reason: mapped.reason.name().to_owned(),
+            emulated: mapped.is_emulated(),
+            read_ns: mapped.probe.map(|probe| probe.read_nanoseconds()),
+            private_read_ns: mapped.probe.map(|probe| probe.private_nanoseconds()),
+            text: mapped.to_string(),
+            remedy: mapped.remedy().map(str::to_owned),
+        }
+    }
 }
 
 /// What passed through in this region, and what became of it.
@@ -106,6 +139,7 @@ impl Agent {
                 name: guest.region_name().to_owned(),
                 place: guest.place().to_string(),
                 bytes: guest.region_size(),
+                memory: Memory::of(guest.mapped_as()),
             }),
             channel,
             host: attached.then_some(self.host),

@@ -23,6 +23,7 @@ pub(super) fn run(run: Run) -> Result<(), Failure> {
     let options = Options {
         region: run.region,
         pci: run.pci,
+        memory_type: run.memory_type,
         id: run.id,
         name: run.name,
         profile: run.profile,

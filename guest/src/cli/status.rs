@@ -52,6 +52,10 @@ fn print(status: &Status, out: &mut Output) -> Result<(), Failure> {
         } else {
             out.line(format_args!("region    {name} at {place}, {} bytes", region.bytes))?;
         }
+        out.line(format_args!("memory    {}", printable(&region.memory.text)))?;
+        if let Some(remedy) = &region.memory.remedy {
+            out.line(format_args!("          {}", printable(remedy)))?;
+        }
     }
     out.line(format_args!("identity  {}:{} ({})", status.guest, status.port, printable(&status.name)))?;
     let Counters { passed, unheard, .. } = &status.counters;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ivring_proto::bytemuck::{self, NoUninit};
 use ivring_proto::link::{Counters, Exchange, InvalidTopic, Link, Losses, SendError, Status, Topic};
-use ivring_proto::memory::MappedFile;
+use ivring_proto::memory::MixedMapping;
 
 use super::Guest;
 
@@ -22,7 +22,7 @@ pub enum GuestSendError {
 impl Guest {
     fn with_link<T>(
         &mut self,
-        send: impl FnOnce(&mut Exchange, &mut Link<MappedFile>) -> Result<T, SendError>,
+        send: impl FnOnce(&mut Exchange, &mut Link<MixedMapping>) -> Result<T, SendError>,
     ) -> Result<T, SendError> {
         let link = self.end.link().ok_or(SendError::NotAttached)?;
         send(&mut self.exchange, link)

@@ -175,9 +175,10 @@ fn status_for_people() {
     let lines: Vec<&str> = stdout(&output).lines().collect();
     assert_eq!(lines[..2], ["state     attached, channel 0", "host      alive"]);
     assert_eq!(lines[2], format!("region    test at {}, 1048576 bytes", place.region().display()));
-    assert_eq!(lines[3], format!("identity  {}:agent (guest1)", crate::agent::uuid(1)));
-    assert_eq!(lines[4], "sent      0 records, 0 bytes");
-    assert!(lines[6].contains(&format!("process {},", agent.pid())), "{lines:?}");
+    assert_eq!(lines[3], "memory    write-back, a file");
+    assert_eq!(lines[4], format!("identity  {}:agent (guest1)", crate::agent::uuid(1)));
+    assert_eq!(lines[5], "sent      0 records, 0 bytes");
+    assert!(lines[7].contains(&format!("process {},", agent.pid())), "{lines:?}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn what_is_wrong_in_a_file_ends_the_agent_and_no_other_command() {
     let place = Place::new();
     let config = place.path().join("agent.toml");
     for (text, words) in [
-        ("nane = 'web1'", "unknown key `nane`; write one of once, region, pci, id, "),
+        ("nane = 'web1'", "unknown key `nane`; write one of once, region, pci, memory-type, id, "),
         ("id = 'me'", "invalid value 'me' for '--id <UUID>'"),
         ("pci = '00:1f.0'\nregion = 'x'", "cannot be used with"),
     ] {

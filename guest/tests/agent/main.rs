@@ -14,6 +14,7 @@ mod files;
 mod host;
 mod joins;
 mod memory;
+mod memory_types;
 mod refuses;
 mod resumes;
 mod talks;

@@ -3,14 +3,14 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use ivring_guest::bar::{BarError, map};
+use ivring_guest::bar::{Bar, BarError};
 use ivring_guest::pci::scan;
-use ivring_proto::memory::{MappedFile, Memory};
+use ivring_proto::memory::{Memory, MemoryType, MixedMapping};
 
 use crate::files::{FakeDevice, FakeMachine, MEMORY_64, MIB};
 
-fn map_first(machine: &FakeMachine) -> Result<MappedFile, BarError> {
-    map(machine.root(), &scan(machine.root()).unwrap()[0])
+fn map_first(machine: &FakeMachine) -> Result<MixedMapping, BarError> {
+    Bar::open(machine.root(), &scan(machine.root()).unwrap()[0])?.map(MemoryType::WriteBack)
 }
 
 fn machine() -> (FakeMachine, FakeDevice) {

@@ -3,7 +3,6 @@
 use ivring_guest::discover::{DiscoverError, discover};
 use ivring_guest::pci::Address;
 use ivring_proto::layout::MAGIC;
-use ivring_proto::memory::Memory;
 
 use crate::files::{FakeMachine, MIB};
 
@@ -17,8 +16,8 @@ fn the_only_device_is_taken_whatever_it_holds() {
     machine.plug("0000:00:01.0", "0x1af4", "0x1041");
     machine.plug_ivshmem("0000:00:1f.0", MIB, b"not yet a region");
     let found = discover(machine.root(), None).unwrap();
-    assert_eq!(found.device.address(), address("00:1f.0"));
-    assert_eq!(found.memory.size(), MIB);
+    assert_eq!(found.device().address(), address("00:1f.0"));
+    assert_eq!(found.size(), MIB);
 }
 
 #[test]
@@ -30,8 +29,8 @@ fn of_several_the_one_with_a_region_is_taken() {
     // It can't be mapped, which does not matter.
     machine.plug_ivshmem("0000:00:05.0", MIB, b"").config(0xffff);
     let found = discover(machine.root(), None).unwrap();
-    assert_eq!(found.device.address(), address("00:03.0"));
-    assert_eq!(found.memory.size(), 2 * MIB);
+    assert_eq!(found.device().address(), address("00:03.0"));
+    assert_eq!(found.size(), 2 * MIB);
 }
 
 #[test]
@@ -45,7 +44,7 @@ fn several_regions_are_ambiguous_until_one_is_chosen() {
     assert!(error.to_string().contains("0000:00:02.0, 0000:00:03.0"), "{error}");
 
     let found = discover(machine.root(), Some(address("00:03.0"))).unwrap();
-    assert_eq!(found.device.address(), address("00:03.0"));
+    assert_eq!(found.device().address(), address("00:03.0"));
 }
 
 #[test]

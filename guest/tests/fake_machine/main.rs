@@ -4,6 +4,7 @@
 
 mod agent_pci;
 mod bar;
+mod device_memory;
 mod discover;
 mod files;
 mod identity;

@@ -1,5 +1,6 @@
 //! `ivring ls`.
 
+mod memory;
 mod rates;
 mod round;
 mod screen;
@@ -84,8 +85,9 @@ fn print(list: &Guests, out: &mut Output) -> Result<(), Failure> {
         tracing::info!("no guest has attached yet");
     }
     let troubles = troubles(list.guests.iter());
-    let columns: Vec<_> = COLUMNS.into_iter().chain(trouble_columns(&troubles)).collect();
-    let rows: Vec<_> = list.guests.iter().map(|guest| row(guest, &troubles)).collect();
+    let memory = memory::column(&list.guests);
+    let columns: Vec<_> = COLUMNS.into_iter().chain(memory).chain(trouble_columns(&troubles)).collect();
+    let rows: Vec<_> = list.guests.iter().map(|guest| row(guest, memory.is_some(), &troubles)).collect();
     let lines = table(&columns, &rows);
     for line in lines.into_iter().chain(not_served(&list.not_served)) {
         out.line(line)?;
@@ -95,6 +97,9 @@ fn print(list: &Guests, out: &mut Output) -> Result<(), Failure> {
     }
     for refused in &list.refused {
         out.line(last_refusal(refused))?;
+    }
+    for remedy in memory::remedies(&list.guests) {
+        tracing::info!("{remedy}");
     }
     Ok(())
 }
@@ -119,7 +124,7 @@ fn trouble_cells(guest: &Guest, troubles: &[Trouble]) -> impl Iterator<Item = St
     troubles.iter().map(|(_, of, shown)| shown(of(guest)))
 }
 
-fn row(guest: &Guest, troubles: &[Trouble]) -> Vec<String> {
+fn row(guest: &Guest, with_memory: bool, troubles: &[Trouble]) -> Vec<String> {
     let counters = &guest.counters;
     let cells = [
         shown(&guest.who.name),
@@ -133,7 +138,8 @@ fn row(guest: &Guest, troubles: &[Trouble]) -> Vec<String> {
         counters.sent.to_string(),
         bytes(counters.sent_bytes),
     ];
-    cells.into_iter().chain(trouble_cells(guest, troubles)).collect()
+    let memory = with_memory.then(|| memory::cell(guest));
+    cells.into_iter().chain(memory).chain(trouble_cells(guest, troubles)).collect()
 }
 
 /// The state of a guest's session and, where there is more to say, since when or why.

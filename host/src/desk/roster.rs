@@ -133,6 +133,7 @@ mod tests {
                 phase: Phase::Attached,
                 liveness: Liveness::Alive,
                 silent_for: Duration::ZERO,
+                caching: None,
                 counters: Counters::default(),
                 losses: Losses::default(),
                 held: 0,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use ivring_guest::discover::discover;
 use ivring_lab::{Error, scribble};
-use ivring_proto::memory::MappedFile;
+use ivring_proto::memory::{MappedFile, MemoryType, MixedMapping};
 
 /// Writes garbage over an ivring region, and destroys what is in it.
 ///
@@ -37,13 +37,16 @@ Exit codes: 0 done, 2 usage, 5 the region cannot be mapped, or there is none";
 
 fn main() -> ExitCode {
     let Cli { region, seed, seconds } = Cli::parse();
-    let scribbled = map(region.as_deref())
-        .and_then(|memory| scribble(&memory, seed, Duration::from_secs(seconds)))
-        .and_then(|scribbled| {
-            serde_json::to_writer(io::stdout(), &scribbled)
-                .map_err(|error| Error::Failed(format!("cannot print what was written: {error}")))
-        });
-    match scribbled {
+    let span = Duration::from_secs(seconds);
+    let scribbled = match region {
+        Some(path) => map(&path).and_then(|memory| scribble(&memory, seed, span)),
+        None => map_device().and_then(|memory| scribble(&memory, seed, span)),
+    };
+    let printed = scribbled.and_then(|scribbled| {
+        serde_json::to_writer(io::stdout(), &scribbled)
+            .map_err(|error| Error::Failed(format!("cannot print what was written: {error}")))
+    });
+    match printed {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ivring-scribbler: {error}");
@@ -52,13 +55,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn map(region: Option<&Path>) -> Result<MappedFile, Error> {
-    let Some(path) = region else {
-        let found = discover(Path::new("/"), None);
-        return found.map(|found| found.memory).map_err(|error| Error::Failed(error.to_string()));
-    };
+fn map(path: &Path) -> Result<MappedFile, Error> {
     let failed = || Error::io(format!("cannot map {}", path.display()));
     let file = File::options().read(true).write(true).open(path).map_err(failed())?;
     let size = file.metadata().map_err(failed())?.len();
     MappedFile::map(&file, size).map_err(failed())
+}
+
+fn map_device() -> Result<MixedMapping, Error> {
+    let bar = discover(Path::new("/"), None).map_err(|error| Error::Failed(error.to_string()))?;
+    bar.map(MemoryType::WriteBack).map_err(|error| Error::Failed(error.to_string()))
 }

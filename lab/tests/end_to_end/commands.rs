@@ -17,12 +17,12 @@ use crate::setup::{LIMIT, lab, output, wait_for};
 /// Length of the file, the longest message.
 const LENGTH: usize = 64 << 20;
 
-/// A file of random bytes, and its checksum as `sha256sum` gives it.
-fn random_file(lab: &Lab) -> (PathBuf, String) {
+/// A file of so many random bytes, and its checksum as `sha256sum` gives it.
+pub fn random_file(lab: &Lab, length: usize) -> (PathBuf, String) {
     let path = lab.folder().join("random");
     let random = fs::File::open("/dev/urandom").expect("the kernel has random bytes");
     let mut file = fs::File::create(&path).expect("a file can be made");
-    std::io::copy(&mut std::io::Read::take(random, LENGTH as u64), &mut file).expect("there is space");
+    std::io::copy(&mut std::io::Read::take(random, length as u64), &mut file).expect("there is space");
     let sum = checksum(&path);
     (path, sum)
 }
@@ -31,7 +31,7 @@ fn checksum(path: &Path) -> String {
     first_word(&run(Command::new("sha256sum").arg(path)).output)
 }
 
-fn first_word(text: &str) -> String {
+pub fn first_word(text: &str) -> String {
     text.split_whitespace().next().expect("a checksum").to_owned()
 }
 
@@ -44,7 +44,7 @@ fn a_file_of_64_mib_goes_to_a_guest_and_back_by_the_commands() {
     plan.agent = Some("run".to_owned());
     let mut guest = lab.boot(&[plan]).expect("it boots").remove(0);
     wait_until_attached(&mut guest);
-    let (file, sum) = random_file(&lab);
+    let (file, sum) = random_file(&lab, LENGTH);
 
     let listen =
         "mkdir /tmp/got; ivring-agent listen --topic file --count 1 --out /tmp/got >/dev/null 2>&1 & echo $!";
@@ -92,7 +92,7 @@ fn a_command_whose_message_is_cut_off_says_so_and_the_next_one_goes_through() {
     let place = Place::new("cut-off-commands");
     let (mut daemon, mut agent) = (place.daemon(), place.agent());
     place.wait_for_answer();
-    let (file, _) = random_file(&place.lab);
+    let (file, _) = random_file(&place.lab, LENGTH);
     let file = file.display().to_string();
     let to_guest = || place.ivring(&["send", "web1", "file", "--file", &file]);
     let from_host =

@@ -13,6 +13,7 @@ mod killed;
 mod killed_in_the_midst;
 mod large;
 mod many_programs;
+mod memory_types;
 mod place;
 mod power;
 mod regions;

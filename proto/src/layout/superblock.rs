@@ -221,9 +221,17 @@ const KNOWN_FEATURES: u64 = 0;
 ///
 /// See [`SuperblockError`]; nothing else of the region may be used then.
 pub fn read_superblock<M: Memory>(memory: &M) -> Result<Superblock, SuperblockError> {
-    let mapped = memory.size();
-    if mapped < PAGE {
-        return Err(SuperblockError::Size { said: PAGE, mapped });
+    read_superblock_of(memory, memory.size())
+}
+
+/// As [`read_superblock`], of a region of `mapped` bytes of which `memory` may be the first page alone.
+///
+/// # Errors
+///
+/// See [`SuperblockError`]; nothing else of the region may be used then.
+pub fn read_superblock_of<M: Memory>(memory: &M, mapped: u64) -> Result<Superblock, SuperblockError> {
+    if memory.size() < PAGE {
+        return Err(SuperblockError::Size { said: PAGE, mapped: memory.size() });
     }
     // EDGE region-ready (pairs with write_state): what was stored before READY is visible after it was loaded.
     let state_word = memory.load_acquire(word::STATE);

@@ -7,7 +7,7 @@ use crate::layout::{
 use crate::memory::Memory;
 use crate::ring::{Consumer, Producer, View, handed_over};
 use crate::session::{
-    Answer, Attachment, AttachmentEvent, ChannelState, CloseReason, Entropy, EntryError, Identity,
+    Answer, Attachment, AttachmentEvent, Caching, ChannelState, CloseReason, Entropy, EntryError, Identity,
     JoinProgress, JoinRequest, Joiner, Liveness, Offer, Text, Uuid, read_entry,
 };
 use core::time::Duration;
@@ -120,6 +120,7 @@ enum State<M> {
 pub struct GuestEnd<M> {
     memory: M,
     options: GuestOptions,
+    caching: Option<Caching>,
     state: State<M>,
     told: Option<Waiting>,
     /// The last session ended because somebody else wrote in this one's place.
@@ -134,11 +135,18 @@ impl<M: Memory + Clone> GuestEnd<M> {
         GuestEnd {
             memory,
             options,
+            caching: None,
             state: State::Region { next_look: Duration::ZERO },
             told: None,
             second_writer: false,
             counters: Counters::default(),
         }
+    }
+
+    /// Tells the host how the memory is mapped, in every session that begins from now on.
+    #[must_use]
+    pub fn with_caching(self, caching: Caching) -> Self {
+        GuestEnd { caching: Some(caching), ..self }
     }
 
     /// True while messages flow.
@@ -210,6 +218,9 @@ impl<M: Memory + Clone> GuestEnd<M> {
                 match joiner.poll(&self.memory, &superblock.geometry, now, entropy) {
                     JoinProgress::Offered(offer) => {
                         let stale_after = self.options.stale_after;
+                        if let Some(caching) = self.caching {
+                            caching.write(&self.memory, offer.place.guest_control, offer.nonce);
+                        }
                         self.state =
                             attach(&self.memory, superblock, joiner, offer, stale_after, now, entropy);
                         self.told = None;

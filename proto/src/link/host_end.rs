@@ -7,7 +7,8 @@ use crate::layout::{ChannelPlace, control_word as word};
 use crate::memory::Memory;
 use crate::ring::{Consumer, HEADER, Producer, View, handed_over, walk};
 use crate::session::{
-    Binding, Channel, ChannelEvent, CloseReason, Entropy, Identity, JoinRequest, Phase, Refusal, Starts,
+    Binding, Caching, Channel, ChannelEvent, CloseReason, Entropy, Identity, JoinRequest, Phase, Refusal,
+    Starts,
 };
 use core::time::Duration;
 
@@ -116,6 +117,13 @@ impl<M: Memory + Clone> HostEnd<M> {
     /// The session.
     pub fn channel(&self) -> &Channel {
         &self.channel
+    }
+
+    /// How the guest says that it has mapped the region; `None` when it is not attached, or says nothing.
+    pub fn caching(&self) -> Option<Caching> {
+        let attached = self.channel.phase() == Phase::Attached;
+        let nonce = self.channel.binding().filter(|_| attached)?.nonce;
+        Caching::read(&self.memory, self.channel.place().guest_control, nonce)
     }
 
     /// What passed through this channel since it got its owner.

@@ -23,7 +23,7 @@ mod x86_64;
 use super::MemoryType;
 pub(super) use platform::{copy_in, copy_out, prefetch_write};
 #[cfg(feature = "std")]
-pub(super) use platform::{copy_in_by, copy_out_by};
+pub(super) use platform::{copy_in_by, copy_out_by, is_emulated};
 #[cfg(any(not(all(target_arch = "x86_64", target_feature = "sse2")), miri))]
 use portable as platform;
 pub use routine::CopyRoutine;

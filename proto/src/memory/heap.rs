@@ -45,6 +45,12 @@ impl<F: Fences> HeapMemory<F> {
         HeapMemory { raw: self.raw.with_fences(), owner: self.owner }
     }
 
+    /// Stores a word at `at` past the caches, ordered as a store to write-combining memory is: by fences only.
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    pub(super) fn stream(&self, at: u64, value: u64) {
+        self.raw.stream(at, value);
+    }
+
     /// As [`copy_in`](super::Memory::copy_in), by one routine instead of the one that the machine would use: to compare them.
     ///
     /// # Panics

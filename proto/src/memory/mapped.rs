@@ -19,9 +19,23 @@ pub struct MappedFile<F: Fences = WriteBack> {
 
 /// The pages, and that they are known as ours. Fields are dropped in their order: the registration ends before its pages.
 #[derive(Debug)]
-struct Mapping {
+pub(super) struct Mapping {
     registration: Registration,
     _pages: MmapRaw,
+}
+
+impl Mapping {
+    /// Makes pages of `length` bytes known.
+    pub(super) fn of(pages: MmapRaw, length: usize) -> io::Result<Self> {
+        // Its bytes may be replaced by zeros from now on, which is no more than the other side could do.
+        let registration = Registration::new(pages.as_mut_ptr().addr(), length)?;
+        Ok(Self { registration, _pages: pages })
+    }
+
+    /// Offset of the first access to a page that was not there.
+    pub(super) fn broken_at(&self) -> Option<u64> {
+        self.registration.broken_at().map(|offset| offset as u64)
+    }
 }
 
 impl MappedFile {
@@ -50,14 +64,18 @@ impl MappedFile {
         Self::of(mapping.into(), length)
     }
 
+    /// The memory, and what keeps it mapped.
+    pub(super) fn into_parts(self) -> (RawMemory, Arc<Mapping>) {
+        (self.raw, self.mapping)
+    }
+
     fn of(pages: MmapRaw, length: usize) -> io::Result<Self> {
         let base = NonNull::new(pages.as_mut_ptr()).ok_or(io::ErrorKind::InvalidData)?;
-        // Its bytes may be replaced by zeros from now on, which is no more than the other side could do.
-        let registration = Registration::new(base.addr().get(), length)?;
+        let mapping = Mapping::of(pages, length)?;
         // SAFETY: the mapping has `length` readable and writable bytes and lives as long as the `Arc` beside the result. Only
         // this value reaches it: memmap2 gives out no other pointer to it.
         let raw = unsafe { RawMemory::new(base, length) };
-        Ok(Self { raw, mapping: Arc::new(Mapping { registration, _pages: pages }) })
+        Ok(Self { raw, mapping: Arc::new(mapping) })
     }
 }
 
@@ -75,7 +93,7 @@ impl<F: Fences> MappedFile<F> {
     /// has ended the process.
     #[must_use]
     pub fn broken_at(&self) -> Option<u64> {
-        self.mapping.registration.broken_at().map(|offset| offset as u64)
+        self.mapping.broken_at()
     }
 
     /// The same mapping with the fences of another memory type.
@@ -85,7 +103,8 @@ impl<F: Fences> MappedFile<F> {
     }
 }
 
-fn checked_length(file: &File, length: u64) -> io::Result<usize> {
+/// `length`, when `file` holds that much.
+pub(super) fn checked_length(file: &File, length: u64) -> io::Result<usize> {
     let held = file.metadata()?.len();
     if length == 0 || !length.is_multiple_of(8) || length > held {
         return Err(io::Error::new(

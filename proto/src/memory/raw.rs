@@ -74,10 +74,42 @@ impl<F: Fences> RawMemory<F> {
         // SAFETY: `offset` is inside the memory or just behind its last byte by the check above.
         unsafe { self.base.add(offset) }.as_ptr()
     }
+
+    /// As [`copy_in`](Memory::copy_in), in the way that memory of another type needs.
+    #[inline]
+    pub(super) fn copy_in_as(&self, memory_type: MemoryType, at: u64, from: &[u8]) {
+        let place = self.bytes(at, from.len());
+        // SAFETY: `bytes` has checked the range; `new`'s contract keeps it mapped and free of other accesses.
+        unsafe { copy::copy_in(memory_type, place, from) }
+    }
+
+    /// As [`copy_out`](Memory::copy_out), in the way that memory of another type needs.
+    #[inline]
+    pub(super) fn copy_out_as(&self, memory_type: MemoryType, at: u64, into: &mut [u8]) {
+        let place = self.bytes(at, into.len());
+        // SAFETY: `bytes` has checked the range; `new`'s contract keeps it mapped and free of other accesses.
+        unsafe { copy::copy_out(memory_type, place, into) }
+    }
 }
 
 #[cfg(feature = "std")]
 impl<F: Fences> RawMemory<F> {
+    /// Stores a word at `at` with MOVNTI.
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    pub(super) fn stream(&self, at: u64, value: u64) {
+        let place = self.word(at).as_ptr();
+        let value = value.to_le();
+        // SAFETY: `place` is a word of the memory, which `new`'s contract keeps mapped and free of accesses that are not atomic
+        // or opaque to the compiler, as this one. MOVNTI is part of the x86-64 baseline (SSE2).
+        unsafe {
+            core::arch::asm!(
+                "movnti qword ptr [{place}], {value}",
+                place = in(reg) place, value = in(reg) value,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+
     /// As [`copy_in`](Memory::copy_in), by one routine.
     ///
     /// # Panics
@@ -150,16 +182,12 @@ impl<F: Fences> Memory for RawMemory<F> {
 
     #[inline]
     fn copy_in(&self, at: u64, from: &[u8]) {
-        let place = self.bytes(at, from.len());
-        // SAFETY: `bytes` has checked the range; `new`'s contract keeps it mapped and free of other accesses.
-        unsafe { copy::copy_in(F::MEMORY_TYPE, place, from) }
+        self.copy_in_as(F::MEMORY_TYPE, at, from);
     }
 
     #[inline]
     fn copy_out(&self, at: u64, into: &mut [u8]) {
-        let place = self.bytes(at, into.len());
-        // SAFETY: `bytes` has checked the range; `new`'s contract keeps it mapped and free of other accesses.
-        unsafe { copy::copy_out(F::MEMORY_TYPE, place, into) }
+        self.copy_out_as(F::MEMORY_TYPE, at, into);
     }
 
     #[inline]

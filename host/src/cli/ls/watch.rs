@@ -193,6 +193,7 @@ mod tests {
             reason,
             code: None,
             silent_ms: 0,
+            memory: None,
             max_message: 0,
             max_record: 0,
             counters,

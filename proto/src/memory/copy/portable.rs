@@ -35,6 +35,12 @@ pub(in super::super) unsafe fn copy_out(_: MemoryType, shared: *const u8, into: 
 /// There is no such hint.
 pub(in super::super) fn prefetch_write(_: *const u8, _: usize) {}
 
+/// Nothing says so here.
+#[cfg(feature = "std")]
+pub(in super::super) fn is_emulated() -> bool {
+    false
+}
+
 /// As [`copy_in`], by one routine of one.
 ///
 /// # Safety

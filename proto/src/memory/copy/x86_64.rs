@@ -16,6 +16,8 @@ mod short;
 
 use super::{CopyRoutine, MemoryType, word_loop};
 pub(in super::super) use ahead::prefetch_write;
+#[cfg(feature = "std")]
+pub(in super::super) use processor::is_emulated;
 
 /// From here on `rep movsb` is faster than the AVX2 loop, where it is fast at all.
 const REP_MOVSB_BEFORE_AVX2: usize = 16 << 10;

@@ -72,7 +72,7 @@ fn ask() -> u8 {
 }
 
 /// Whether this is QEMU's emulator, by the name that a virtual machine finds where a real one finds nothing of the kind.
-fn is_emulated() -> bool {
+pub(in super::super::super) fn is_emulated() -> bool {
     let name = __cpuid(0x4000_0000);
     [name.ebx, name.ecx, name.edx].map(u32::to_le_bytes) == [*b"TCGT", *b"CGTC", *b"GTCG"]
 }
