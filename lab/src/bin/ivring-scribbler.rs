@@ -54,8 +54,9 @@ fn main() -> ExitCode {
 
 fn map(region: Option<&Path>) -> Result<MappedFile, Error> {
     let Some(path) = region else {
-        let found = discover(Path::new("/"), None);
-        return found.map(|found| found.memory).map_err(|error| Error::Failed(error.to_string()));
+        let bar = discover(Path::new("/"), None).map_err(|error| Error::Failed(error.to_string()))?;
+        let place = format!("cannot map the memory of {}", bar.device().address());
+        return MappedFile::map(bar.file(), bar.size()).map_err(Error::io(place));
     };
     let failed = || Error::io(format!("cannot map {}", path.display()));
     let file = File::options().read(true).write(true).open(path).map_err(failed())?;
