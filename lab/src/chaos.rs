@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::dice::Dice;
+use fastrand::Rng;
+
 use crate::witness::Disproof;
 use crate::{Artifacts, Consent, Error, Lab, build_witness, prepare};
 use round::Round;
@@ -92,8 +93,7 @@ impl From<Disproof> for Stop {
 /// [`Error::Refused`] if there is to be a machine and something for it is missing, [`Error::Io`] if something cannot be started
 /// or written, [`Error::Failed`] if a program ends by itself or messages do not flow again.
 pub fn chaos(what: Chaos) -> Result<Result<Chaotic, Disproof>, Error> {
-    let seed =
-        what.seed.map_or_else(|| Dice::seed().map_err(Error::io("cannot read a random number")), Ok)?;
+    let seed = what.seed.unwrap_or_else(|| fastrand::u64(..));
     let programs = Artifacts::build()?;
     let lab = match what.machine {
         None => {
@@ -106,14 +106,14 @@ pub fn chaos(what: Chaos) -> Result<Result<Chaotic, Disproof>, Error> {
     let evidence = |wrong: &dyn fmt::Display| {
         format!("{wrong}; seed {seed}; the journals are in {}", lab.logs().display())
     };
-    match play(&lab, &programs, what.rounds, Dice::new(seed)) {
+    match play(&lab, &programs, what.rounds, Rng::with_seed(seed)) {
         Ok(proof) => Ok(Ok(proof)),
         Err(Stop::Disproved(wrong)) => Ok(Err(Disproof(evidence(&wrong)))),
         Err(Stop::Failed(error)) => Err(Error::Failed(evidence(&error))),
     }
 }
 
-fn play(lab: &Lab, programs: &Artifacts, rounds: u64, mut dice: Dice) -> Result<Chaotic, Stop> {
+fn play(lab: &Lab, programs: &Artifacts, rounds: u64, mut dice: Rng) -> Result<Chaotic, Stop> {
     let region = || lab.region("8M".parse().expect("8M is a power of two"));
     let (shared, of_services) = (region()?, region()?);
     let mut troupe = Troupe::new(lab, &shared.path());
@@ -129,11 +129,11 @@ fn play(lab: &Lab, programs: &Artifacts, rounds: u64, mut dice: Dice) -> Result<
         }
         let begun = Instant::now();
         troupe.begin(act, &mut dice)?;
-        let shaken: Vec<_> = (0..=dice.below(MACHINE_ROUNDS)).map(|_| dice.below(count)).collect();
+        let shaken: Vec<_> = (0..=dice.u64(0..MACHINE_ROUNDS)).map(|_| dice.u64(0..count)).collect();
         for round in 0..count {
             let kind = if troupe.has_machine() && shaken.contains(&round) {
                 troupe.shake_the_machine(&mut dice)?.to_owned()
-            } else if dice.below(100) < SERVICE_ROUNDS {
+            } else if dice.u64(0..100) < SERVICE_ROUNDS {
                 services.round(&mut dice)?
             } else {
                 let round = Round::draw(&mut dice);

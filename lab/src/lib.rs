@@ -24,7 +24,6 @@ mod channel;
 mod chaos;
 mod daemon;
 mod demo;
-mod dice;
 mod elf;
 mod error;
 mod flood;

@@ -42,5 +42,4 @@ pub use outcomes::{Outcomes, check_order, check_outcomes};
 pub use program::Program;
 pub use work::Work;
 
-pub(crate) use journal::random;
-pub(crate) use message::{Message, mixed};
+pub(crate) use message::Message;

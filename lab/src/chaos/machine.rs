@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use ivring_vm_config::Shmem;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -9,7 +10,6 @@ use nix::unistd::Pid;
 use super::LIMIT;
 use super::member::Member;
 use super::troupe::{LAST, PORT, WITHOUT_END};
-use crate::dice::Dice;
 use crate::{BOOT_LIMIT, Error, Guest, Lab, Plan};
 
 /// How long QEMU is stopped, at most.
@@ -55,8 +55,8 @@ impl<'a> Machine<'a> {
     }
 
     /// Kills the witness, or the whole machine, or stops that for a while.
-    pub(super) fn suffer(&mut self, dice: &mut Dice) -> Result<&'static str, Error> {
-        Ok(match dice.below(10) {
+    pub(super) fn suffer(&mut self, dice: &mut Rng) -> Result<&'static str, Error> {
+        Ok(match dice.u64(0..10) {
             0..4 => {
                 self.kill_witness()?;
                 self.start()?;
@@ -72,7 +72,7 @@ impl<'a> Machine<'a> {
             _ => {
                 self.signal(Signal::SIGSTOP)?;
                 std::thread::sleep(Duration::from_millis(
-                    dice.below(u64::try_from(STOPPED.as_millis()).unwrap_or(1)),
+                    dice.u64(0..u64::try_from(STOPPED.as_millis()).unwrap_or(1)),
                 ));
                 self.signal(Signal::SIGCONT)?;
                 "QEMU stopped"

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use fastrand::Rng;
 use nix::sys::signal::Signal;
 
 use super::Stop;
 use super::troupe::{GUESTS, HOST, Troupe};
-use crate::dice::Dice;
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +66,8 @@ impl fmt::Display for Round {
 
 impl Round {
     /// One of them.
-    pub(super) fn draw(dice: &mut Dice) -> Self {
-        let mut left = dice.below(MIX.iter().map(|(_, times)| times).sum());
+    pub(super) fn draw(dice: &mut Rng) -> Self {
+        let mut left = dice.u64(0..(MIX.iter().map(|(_, times)| times).sum()));
         for (round, times) in MIX {
             match left.checked_sub(times) {
                 Some(rest) => left = rest,
@@ -78,9 +78,9 @@ impl Round {
     }
 
     /// Does it, and waits until messages flow again.
-    pub(super) fn happen(self, troupe: &mut Troupe<'_>, dice: &mut Dice) -> Result<(), Stop> {
-        let guest = GUESTS[dice.index(GUESTS.len())];
-        let (one, other) = if dice.below(2) == 0 { (HOST, guest) } else { (guest, HOST) };
+    pub(super) fn happen(self, troupe: &mut Troupe<'_>, dice: &mut Rng) -> Result<(), Stop> {
+        let guest = GUESTS[dice.usize(0..GUESTS.len())];
+        let (one, other) = if dice.u64(0..2) == 0 { (HOST, guest) } else { (guest, HOST) };
         Troupe::go_on(dice, BEFORE);
         match self {
             Self::Kill => {
@@ -88,7 +88,7 @@ impl Round {
                 troupe.start(one, dice)?;
             }
             Self::KillAgain => {
-                for _ in 0..=dice.below(3) {
+                for _ in 0..=dice.u64(0..3) {
                     troupe.kill(one)?;
                     troupe.start(one, dice)?;
                     Troupe::go_on(dice, SUCCESSOR);

@@ -9,10 +9,10 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use ivring_proto::control::{Client, ClientError, Event, Listener, Request, Service, Target};
 
 use super::{LIMIT, POLL, Stop};
-use crate::dice::Dice;
 use crate::witness::Disproof;
 use crate::{Artifacts, Error, Lab, Process};
 
@@ -91,11 +91,11 @@ impl<'a> Services<'a> {
     }
 
     /// Some is said, one of them is killed and started again, and more is said, all of which must be heard.
-    pub(super) fn round(&mut self, dice: &mut Dice) -> Result<String, Stop> {
-        for _ in 0..dice.below(BEFORE) {
+    pub(super) fn round(&mut self, dice: &mut Rng) -> Result<String, Stop> {
+        for _ in 0..dice.u64(0..BEFORE) {
             self.say_to_all()?;
         }
-        let victim = dice.index(self.stations.len());
+        let victim = dice.usize(0..self.stations.len());
         self.stations[victim].kill()?;
         for (way, said) in &mut self.ways {
             if way.heard_at == victim {

@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use ivring_vm_config::Shmem;
 use nix::sys::signal::Signal;
 
 use super::machine::Machine;
 use super::member::Member;
 use super::{LIMIT, POLL, Stop};
-use crate::dice::Dice;
 use crate::witness::{Disproof, check, check_order, check_outcomes};
 use crate::{Error, Lab};
 
@@ -67,7 +67,7 @@ impl<'a> Troupe<'a> {
     }
 
     /// Something happens to the machine.
-    pub(super) fn shake_the_machine(&mut self, dice: &mut Dice) -> Result<&'static str, Stop> {
+    pub(super) fn shake_the_machine(&mut self, dice: &mut Rng) -> Result<&'static str, Stop> {
         let Some(machine) = &mut self.machine else { return Ok("no machine") };
         let what = machine.suffer(dice)?;
         self.until_it_flows()?;
@@ -80,7 +80,7 @@ impl<'a> Troupe<'a> {
     }
 
     /// Begins an act: everybody is started, and messages flow.
-    pub(super) fn begin(&mut self, act: u64, dice: &mut Dice) -> Result<(), Stop> {
+    pub(super) fn begin(&mut self, act: u64, dice: &mut Rng) -> Result<(), Stop> {
         // Every second act is received in batches, half of these with no more than the batch to come again.
         self.manner = match act % 4 {
             1 => vec!["--batch", "40"],
@@ -103,12 +103,12 @@ impl<'a> Troupe<'a> {
     }
 
     /// Starts somebody, with messages without end.
-    pub(super) fn start(&mut self, who: usize, dice: &mut Dice) -> Result<(), Error> {
+    pub(super) fn start(&mut self, who: usize, dice: &mut Rng) -> Result<(), Error> {
         // Sometimes as many as go: then the rings are full. Mostly few, and the processors are left to those who start.
-        let pace = ["0", "300", "300", "1000", "1000", "3000"][dice.index(6)];
-        let longest = ["200", "1000", "20000"][dice.index(3)];
+        let pace = ["0", "300", "300", "1000", "1000", "3000"][dice.usize(0..6)];
+        let longest = ["200", "1000", "20000"][dice.usize(0..3)];
         let mut work = vec!["--send", WITHOUT_END, "--longest", longest, "--pace", pace];
-        if dice.below(4) == 0 {
+        if dice.u64(0..4) == 0 {
             work.extend(["--large", "2", "--length", "300000"]);
         }
         self.start_with(who, &work)
@@ -129,7 +129,7 @@ impl<'a> Troupe<'a> {
     }
 
     /// The twin's process is stopped, and another does its part; then the first goes on, and must find that out and end.
-    pub(super) fn double(&mut self, dice: &mut Dice) -> Result<(), Stop> {
+    pub(super) fn double(&mut self, dice: &mut Rng) -> Result<(), Stop> {
         self.signal(TWIN, Signal::SIGSTOP)?;
         let zombie = self.members[TWIN].give_up()?;
         self.start(TWIN, dice)?;
@@ -235,8 +235,8 @@ impl<'a> Troupe<'a> {
     }
 
     /// A moment in which they go on, of at most so long.
-    pub(super) fn go_on(dice: &mut Dice, most: Duration) {
+    pub(super) fn go_on(dice: &mut Rng, most: Duration) {
         let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
-        thread::sleep(Duration::from_micros(dice.below(micros)));
+        thread::sleep(Duration::from_micros(dice.u64(0..micros)));
     }
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use ivring_proto::link::{Budget, Exchange, GuestEnd, GuestEvent, GuestOptions, Incarnation};
 use ivring_proto::memory::Memory;
 use ivring_proto::session::{Identity, Port, Text, Uuid};
 
 use super::order::{GUESTS, Role};
 use super::party::{MAX_MESSAGE, Speaker, Tell, ended, event, heard};
-use crate::dice::Dice;
 use crate::witness::Line;
 
 const STALE: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ pub(super) struct GuestParty<M> {
     end: GuestEnd<M>,
     exchange: Exchange,
     host_epoch: u64,
-    dice: Dice,
+    dice: Rng,
     speaker: Speaker,
     buffer: Vec<u8>,
 }
@@ -46,14 +46,14 @@ impl<M: Memory + Clone> GuestParty<M> {
             end: GuestEnd::new(memory, options),
             exchange: Exchange::new(MAX_MESSAGE, Budget::new(MAX_MESSAGE)),
             host_epoch: 0,
-            dice: Dice::new(life),
+            dice: Rng::with_seed(life),
             speaker: Speaker::new(life),
             buffer: Vec::new(),
         }
     }
 
     pub(super) fn turn(&mut self, now: Duration, tell: &mut Tell<'_>) {
-        while let Some(event) = self.end.poll(now, &mut || self.dice.word()) {
+        while let Some(event) = self.end.poll(now, &mut || self.dice.u64(..)) {
             self.take_note(event, tell);
         }
         self.exchange.expire(now);

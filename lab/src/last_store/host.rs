@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use ivring_proto::layout::{Geometry, RegionState, Superblock, read_superblock};
 use ivring_proto::link::{Budget, Exchange, FrontDesk, HostEnd, HostEvent, Incarnation, Link, format_region};
 use ivring_proto::memory::Memory;
@@ -10,7 +11,6 @@ use ivring_proto::session::{CloseReason, HostPulse, Identity};
 use super::guest::role_of;
 use super::order::{GUESTS, Role};
 use super::party::{MAX_MESSAGE, Speaker, Tell, ended, event, heard};
-use crate::dice::Dice;
 
 /// Of the region: one channel more than there are guests, and the smallest rings there can be.
 const SIZE: u64 = 1 << 20;
@@ -33,7 +33,7 @@ pub(super) struct HostParty<M> {
     exchanges: Vec<Exchange>,
     desk: FrontDesk,
     pulse: HostPulse,
-    dice: Dice,
+    dice: Rng,
     speakers: [Speaker; GUESTS],
     buffer: Vec<u8>,
 }
@@ -44,7 +44,7 @@ impl<M: Memory + Clone> HostParty<M> {
         if !read_superblock(&memory).is_ok_and(|found| found.state == RegionState::Ready) {
             format_region(&memory, &Superblock::new(geometry, [0; 16], "last-store"));
         }
-        let mut dice = Dice::new(life);
+        let mut dice = Rng::with_seed(life);
         let ends: Vec<_> = (0..CHANNELS)
             .filter_map(|index| HostEnd::recover(memory.clone(), &geometry, index, now, STALE, None))
             .collect();
@@ -53,7 +53,7 @@ impl<M: Memory + Clone> HostParty<M> {
         let mut host = Self {
             exchanges,
             desk: FrontDesk::open(&memory, &geometry, None),
-            pulse: HostPulse::start(&memory, &geometry, now, &mut || dice.word()),
+            pulse: HostPulse::start(&memory, &geometry, now, &mut || dice.u64(..)),
             ends,
             geometry,
             memory,
@@ -73,14 +73,14 @@ impl<M: Memory + Clone> HostParty<M> {
 
     pub(super) fn turn(&mut self, now: Duration, tell: &mut Tell<'_>) {
         let Self { memory, geometry, dice, .. } = self;
-        if let Some(rival) = self.pulse.beat(memory, now, &mut || dice.word()) {
+        if let Some(rival) = self.pulse.beat(memory, now, &mut || dice.u64(..)) {
             tell(event("region", "second writer", format!("{rival:?}")));
         }
         while let Some(refused) = self.desk.serve(memory, geometry, &mut self.ends, now) {
             tell(event(&refused.request.identity.to_string(), "refused", refused.refusal.to_string()));
         }
         for index in 0..self.ends.len() {
-            while let Some(event) = self.ends[index].poll(now, &mut || self.dice.word()) {
+            while let Some(event) = self.ends[index].poll(now, &mut || self.dice.u64(..)) {
                 self.take_note(index, event, tell);
             }
             self.exchanges[index].expire(now);

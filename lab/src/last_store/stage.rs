@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use fastrand::Rng;
 use ivring_proto::memory::{MappedFile, Memory as _};
 use nix::sys::signal::Signal;
 
 use super::host::geometry;
 use super::order::{GUESTS, Order, Role, Standing, Told, Withheld};
 use super::party::Party;
-use crate::dice::Dice;
 use crate::witness::Line;
 use crate::{Error, Keeper};
 
@@ -66,7 +66,7 @@ pub(super) struct Stage<'a> {
     journals: [Vec<Line>; 1 + GUESTS],
     boot: u64,
     now: Duration,
-    lives: Dice,
+    lives: Rng,
     /// The store that the actor is to die before, once the play says from when on.
     death: u64,
 }
@@ -80,7 +80,7 @@ impl<'a> Stage<'a> {
             MappedFile::map(&made, geometry().size())
         };
         let memory = make().map_err(Error::io(format!("cannot make the region {}", file.display())))?;
-        let seed = Dice::seed().map_err(Error::io("cannot read a random number"))?;
+        let seed = fastrand::u64(..);
         Ok(Self {
             file: file.to_owned(),
             memory,
@@ -95,7 +95,7 @@ impl<'a> Stage<'a> {
             journals: <[_; 1 + GUESTS]>::default(),
             boot: 1,
             now: Duration::from_secs(100),
-            lives: Dice::new(seed),
+            lives: Rng::with_seed(seed),
             death: 0,
         })
     }
@@ -138,7 +138,7 @@ impl<'a> Stage<'a> {
 
     /// Somebody begins a life.
     pub(super) fn begin(&mut self, role: Role) -> Result<(), Stop> {
-        let (life, boot) = (self.lives.word() >> 12, self.boot);
+        let (life, boot) = (self.lives.u64(..) >> 12, self.boot);
         self.left[role.index()] = false;
         if role == self.subject {
             self.there = true;

@@ -162,7 +162,7 @@ impl Journal {
 }
 
 /// The kernel's random number, without a generator of one's own.
-pub(crate) fn random() -> io::Result<u64> {
+pub(super) fn random() -> io::Result<u64> {
     let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid")?;
     // 12 digits: a JSON reader that keeps numbers as doubles is exact to 13.
     let digits: String = uuid.chars().filter(char::is_ascii_hexdigit).take(12).collect();

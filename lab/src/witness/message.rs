@@ -111,7 +111,7 @@ fn below(draw: u64, limit: usize) -> usize {
 }
 
 /// The finalizer of `SplitMix64` (Steele, Lea, Flood, OOPSLA 2014): every bit of the result depends on every bit given.
-pub(crate) fn mixed(word: u64) -> u64 {
+fn mixed(word: u64) -> u64 {
     let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
