@@ -153,7 +153,10 @@ impl Pair {
         for _ in 0..milliseconds {
             self.now += STEP;
             let (now, random) = (self.now, &mut self.random);
-            self.pulse.beat(&self.memory, now, &mut || random.word()).unwrap();
+            assert!(
+                self.pulse.beat(&self.memory, now, &mut || random.word()).is_none(),
+                "nobody else is the host"
+            );
             assert!(
                 self.desk
                     .serve(&self.memory, &self.geometry, std::slice::from_mut(&mut self.end), now)
