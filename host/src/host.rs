@@ -321,7 +321,12 @@ impl Host {
     /// Sessions, heartbeats, requests and the file itself: everything but the rings.
     fn look(&mut self, now: Duration) {
         self.rota.tick();
-        if !self.is_the_writer(now) {
+        let is_the_writer = self.is_the_writer(now);
+        // What is read where pages are gone was written by nobody.
+        if self.lose_pages() {
+            return;
+        }
+        if !is_the_writer {
             if now >= self.next_check {
                 self.next_check = now + BEAT;
                 self.check_file();
