@@ -411,6 +411,7 @@ impl<M: Memory + Clone> HostEnd<M> {
             let tx = Producer::start(self.memory.clone(), place.to_guest, to_guest_salt, self.to_guest);
             (tx, self.to_guest, to_guest_salt)
         });
+        self.channel.vacate(&self.memory, to_guest_salt);
         // A step behind all sessions before it: so a guest tells a newer session from an old one that has come back with
         // the whole region.
         self.to_host = self.to_host.wrapping_add(HEADER);

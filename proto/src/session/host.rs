@@ -299,7 +299,20 @@ impl Channel {
         memory.load(self.session() + word::HEARTBEAT)
     }
 
-    /// Binds the channel to the request's identity and publishes the echo. The caller has zeroed the header at its own
+    /// Says that the session before is over, so that the lines of the rings can become the next one's: a host that dies in the
+    /// midst of what follows leaves an offer that was broken off, or where nothing goes on a free channel.
+    pub fn vacate<M: Memory>(&self, memory: &M, to_guest_salt: u64) {
+        match &self.binding {
+            None => {}
+            Some(before) if before.to_guest_salt == to_guest_salt => {
+                memory.store(self.place.entry + entry_word::NONCE, 0);
+                memory.after_publish();
+            }
+            Some(_) => write_free(memory, self.place.entry, None),
+        }
+    }
+
+    /// Binds the channel to the request's identity and publishes the echo, after [`vacate`](Self::vacate). The caller has zeroed the header at its own
     /// position of the to-guest ring and stored its head in the to-host ring.
     pub fn offer<M: Memory>(&mut self, memory: &M, request: &JoinRequest, starts: Starts) {
         // Present when the admission was not a refusal; the newest of ours otherwise does no harm.
@@ -314,10 +327,6 @@ impl Channel {
             version,
             features: 0,
         };
-        if self.binding.is_some_and(|before| before.to_guest_salt != binding.to_guest_salt) {
-            // Nothing goes on: a host that dies in the midst of what follows leaves a free channel.
-            write_free(memory, self.place.entry, None);
-        }
         self.write_names(memory, &binding);
         write_echo(memory, self.place.entry, &binding.entry(ChannelState::Offered, starts));
         self.phase = Phase::Offered;
