@@ -48,8 +48,9 @@ impl<'a> Machine<'a> {
     fn start_with(&mut self, work: &[&str]) -> Result<(), Error> {
         self.member.start_elsewhere()?;
         let work = work.join(" ");
+        // Whoever was killed before it may have been in the midst of a line.
         self.process = self.run(&format!(
-            "ivring-witness guest --port {PORT} --journal /dev/console {work} >/dev/console 2>&1 & echo $!"
+            "echo >/dev/console; ivring-witness guest --port {PORT} --journal /dev/console {work} >/dev/console 2>&1 & echo $!"
         ))?;
         Ok(())
     }
