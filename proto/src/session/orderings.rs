@@ -232,7 +232,7 @@ fn loom_heartbeat() {
         let newer = thread::spawn(move || {
             // The host admits another program of the same guest, which then beats in the same word.
             let request = JoinRequest { nonce: NONCE + 1, ..request() };
-            channel.offer(&other, &request, Starts { to_host: START + 8, ..starts() });
+            channel.offer(&other, &request, Starts { to_host: START + 8, salt: 10, ..starts() });
             Pulse::start(
                 &other,
                 place.guest_control + control_word::SESSION + control_word::HEARTBEAT,
