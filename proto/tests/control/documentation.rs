@@ -58,6 +58,7 @@ fn examples_are_frames_of_this_version() {
         "declined",
         "refused",
         "fault",
+        "superblock_mended",
         "second_writer",
         "regained",
         "region_lost",
