@@ -2,11 +2,11 @@
 //! over is in `host_restart`.
 
 use ivring_lab::malicious_peer::{Truth, Way, Word};
-use ivring_proto::layout::{control_word as word, entry_word};
+use ivring_proto::layout::control_word as word;
 use ivring_proto::ring::Fault;
-use ivring_proto::session::CloseReason;
 
 use crate::clockwork::Clockwork;
+use crate::control_block;
 use crate::guest_control::LONG;
 use crate::world::World;
 
@@ -18,19 +18,7 @@ fn words(clockwork: &Clockwork, line: u64, word: u64) -> [Word; 2] {
 
 /// What is tried with a word, each in turn, in sessions that heal in between.
 fn lies(line: u64, word: u64, check: impl Fn(&mut Clockwork, &str, u64)) {
-    let mut clockwork = Clockwork::new(3);
-    let mut earlier = words(&clockwork, line, word)[0].get();
-    clockwork.peer.entry(clockwork.guest.channel(), entry_word::STATE).set(0);
-    clockwork.guest_is_detached("evicted", CloseReason::Evicted);
-    for index in 0.. {
-        let [own, anothers] = words(&clockwork, line, word);
-        let now = own.get();
-        let Some(lie) = own.lies(earlier, anothers.get()).get(index).copied() else { break };
-        own.set(lie.value);
-        check(&mut clockwork, lie.what, lie.value);
-        earlier = now;
-    }
-    clockwork.finish();
+    control_block::lies(|clockwork| words(clockwork, line, word), check);
 }
 
 /// The guest has no use for the word.

@@ -9,6 +9,7 @@
 //! alone, with a clock of the test's own, for what takes seconds.
 
 mod clockwork;
+mod control_block;
 mod directory;
 mod envelope;
 mod fragment;
