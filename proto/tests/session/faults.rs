@@ -62,10 +62,7 @@ fn a_guest_that_breaks_its_ring_is_closed_alone_and_heals_by_joining() {
     world.start_host();
     let (mut bad, mut good) = (world.guest(1, 11), world.guest(2, 22));
     world.settle(&mut [&mut bad, &mut good]);
-    let place = world.superblock.geometry.channel(bad.channel() as u64).unwrap();
-    // Garbage for a header, wherever the host looks next.
-    let position = bad.end.link().unwrap().tx().position();
-    world.memory.store(place.to_host.data + position % place.to_host.capacity, u64::MAX);
+    world.break_ring_of(&mut bad);
     good.send("still here");
     world.settle(&mut [&mut bad, &mut good]);
     assert!(bad.events.contains(&GuestEvent::Detached(CloseReason::HostFault)), "{:?}", bad.events);

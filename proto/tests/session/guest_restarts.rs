@@ -82,6 +82,39 @@ fn an_agent_that_slept_and_finds_what_its_successor_wrote_does_not_take_the_chan
 }
 
 #[test]
+fn an_agent_that_slept_and_breaks_its_successors_ring_does_not_take_the_channel_back() {
+    let mut world = World::new(2);
+    world.start_host();
+    let mut older = world.guest(1, 11);
+    world.settle(&mut [&mut older]);
+    let mut newer = world.guest(1, 11);
+    world.settle(&mut [&mut newer]);
+    // The older one was in the midst of a record when it fell asleep: the end of that goes over what the newer one has there.
+    world.break_ring_of(&mut newer);
+    // The newer one does not come to find out before the older one goes on.
+    world.run(Duration::from_millis(20), &mut [&mut older]);
+    world.run(Duration::from_secs(10), &mut [&mut older, &mut newer]);
+    assert_eq!(older.events.last(), Some(&GuestEvent::Superseded), "{:?}", older.events);
+    assert!(!newer.events.contains(&GuestEvent::Superseded), "{:?}", newer.events);
+    assert!(newer.end.is_attached());
+}
+
+#[test]
+fn an_agent_whose_successor_ended_after_a_fault_takes_the_channel_back() {
+    let mut world = World::new(2);
+    world.start_host();
+    let mut older = world.guest(1, 11);
+    world.settle(&mut [&mut older]);
+    let mut newer = world.guest(1, 11);
+    world.settle(&mut [&mut newer]);
+    world.break_ring_of(&mut newer);
+    world.run(Duration::from_millis(10), &mut [&mut newer]);
+    drop(newer);
+    world.run(Duration::from_secs(10), &mut [&mut older]);
+    assert!(older.end.is_attached(), "{:?}", older.events);
+}
+
+#[test]
 fn the_older_of_two_agents_is_superseded_and_stays_away() {
     let mut world = World::new(2);
     world.start_host();

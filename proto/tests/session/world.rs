@@ -4,7 +4,7 @@ use ivring_proto::layout::{Geometry, Superblock};
 use ivring_proto::link::{
     FrontDesk, GuestEnd, GuestEvent, GuestOptions, HostEnd, HostEvent, Kind, Refused, Topic, format_region,
 };
-use ivring_proto::memory::HeapMemory;
+use ivring_proto::memory::{HeapMemory, Memory as _};
 use ivring_proto::session::{Binding, HostPulse, Identity, Port, Rival, Text, Uuid};
 use std::time::Duration;
 
@@ -174,6 +174,13 @@ impl World {
 
     pub fn host(&mut self) -> &mut Host {
         self.host.as_mut().unwrap()
+    }
+
+    /// Garbage for a header, wherever the host looks next in the ring of this guest.
+    pub fn break_ring_of(&self, guest: &mut Guest) {
+        let place = self.superblock.geometry.channel(guest.channel() as u64).unwrap();
+        let position = guest.end.link().unwrap().tx().position();
+        self.memory.store(place.to_host.data + position % place.to_host.capacity, u64::MAX);
     }
 
     pub fn send_to(&mut self, channel: usize, text: &str) {
