@@ -284,7 +284,9 @@ impl<M: Memory + Clone> GuestEnd<M> {
             }
             // A successor whose session was closed asks for the channel again, perhaps for a fault that was this one's doing:
             // it may have written the rest of a record when it was stopped in the midst of it and went on.
-            ChannelState::Offered | ChannelState::Closed(_) if now.saturating_sub(since) < NOBODY_CAME => None,
+            ChannelState::Offered | ChannelState::Closed(_) if now.saturating_sub(since) < NOBODY_CAME => {
+                None
+            }
             _ => {
                 self.state = State::Region { next_look: now };
                 Some(GuestEvent::Detached(CloseReason::Superseded))
