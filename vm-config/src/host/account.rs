@@ -37,7 +37,10 @@ impl Accounts {
             (*fields.first()?, fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
         let mut groups = vec![own_group];
         if let Some(group) = group {
-            groups.push(self.group(group)?);
+            let group = self.group(group)?;
+            if group != own_group {
+                groups.push(group);
+            }
         }
         for line in self.group.lines() {
             let fields: Vec<&str> = line.split(':').collect();

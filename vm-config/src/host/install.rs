@@ -31,7 +31,7 @@ pub enum InstallError {
     Differs {
         /// The file.
         file: &'static str,
-        /// What would change in it.
+        /// Its lines after a `-`, and what they would have to be after a `+`.
         diff: String,
     },
     /// A program that does it is missing.

@@ -38,10 +38,18 @@ impl LibvirtHost {
     /// asks its QEMUs.
     #[must_use]
     pub fn ask(connection: &Connection) -> Self {
-        let heard = connection
-            .describe()
-            .map(|told| Heard { version: version(&told.version), emulators: emulators(&told.capabilities) });
-        Self { uri: connection.uri().to_owned(), heard }
+        match connection.describe() {
+            Ok(told) => Self::told(connection.uri(), &told.version, &told.capabilities),
+            Err(error) => Self { uri: connection.uri().to_owned(), heard: Err(error) },
+        }
+    }
+
+    /// The libvirt at `uri`, of which `virsh version --daemon` prints `told_version`, and `virsh capabilities`
+    /// `capabilities`.
+    #[must_use]
+    pub fn told(uri: &str, told_version: &str, capabilities: &str) -> Self {
+        let heard = Heard { version: version(told_version), emulators: emulators(capabilities) };
+        Self { uri: uri.to_owned(), heard: Ok(heard) }
     }
 
     /// Whether it is a user's own, whose QEMUs run as that user.

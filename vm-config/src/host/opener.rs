@@ -66,7 +66,8 @@ impl Openers {
                 qemus.push(user);
             }
         }
-        let daemon = accounts.user(DAEMON, None);
+        // The unit adds the group.
+        let daemon = accounts.user(DAEMON, Some(QEMU_GROUP)).or_else(|| accounts.user(DAEMON, None));
         Self { accounts, system, qemus, daemon }
     }
 

@@ -3,7 +3,7 @@
 use super::Root;
 use super::install::{InstallError, Installed, text_of, write};
 use super::opener::Openers;
-use crate::{Shmem, unified};
+use crate::Shmem;
 
 /// What the file says before its lines.
 const HEAD: &str = "\
@@ -64,23 +64,17 @@ impl Tmpfiles {
         if !after.is_empty() && !after.ends_with('\n') {
             after.push('\n');
         }
-        let mut differs = false;
+        let mut differences = Vec::new();
         for line in &self.lines {
             let of_this = |found: &&str| words(found).nth(1) == Some(&line.path) && !found.starts_with('#');
             match before.lines().find(of_this) {
                 Some(found) if words(found).eq(words(&line.text)) => {}
-                Some(found) => {
-                    differs = true;
-                    after = after.replacen(found, &line.text, 1);
-                }
+                Some(found) => differences.push(format!("-{found}\n+{}", line.text)),
                 None => after += &format!("{}\n", line.text),
             }
         }
-        if differs {
-            return Err(InstallError::Differs {
-                file: Self::FILE,
-                diff: unified(Self::FILE, &before, &after),
-            });
+        if !differences.is_empty() {
+            return Err(InstallError::Differs { file: Self::FILE, diff: differences.join("\n") });
         }
         if words(&before).eq(words(&after)) {
             return Ok(Installed::Already);

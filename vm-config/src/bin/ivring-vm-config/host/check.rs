@@ -42,7 +42,9 @@ impl CheckOptions {
         let size = self.size.as_deref().map(str::parse::<Size>).transpose();
         let size = size.map_err(|error| bad(format!("--size: {error}")))?;
         let connections = self.connect.connections(true);
-        let regions = self.which.regions(&connections)?;
+        // A libvirt that does not answer has a line of its own.
+        let domains = || Ok(connections.iter().flat_map(|it| it.list().unwrap_or_default()).collect());
+        let regions = self.which.regions(domains)?;
         let libvirts: Vec<LibvirtHost> = connections.iter().map(LibvirtHost::ask).collect();
         let root = Root::system();
         let lines = HostCheck { root: &root, regions: &regions, size, libvirts: &libvirts }.lines();

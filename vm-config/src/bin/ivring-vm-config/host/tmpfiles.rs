@@ -2,6 +2,7 @@
 
 use clap::Args;
 use ivring_vm_config::host::{Root, Tmpfiles};
+use ivring_vm_config::libvirt::{Connection, Listed};
 
 use super::remedy::told;
 use crate::options::WhichOptions;
@@ -35,7 +36,12 @@ pub struct TmpfilesOptions {
 impl TmpfilesOptions {
     pub fn run(&self) -> Result<u8, Failure> {
         let root = Root::system();
-        let tmpfiles = Tmpfiles::of(&root, &self.which.regions(&self.connect.connections(true))?);
+        let domains = || {
+            let lists: Result<Vec<Vec<Listed>>, _> =
+                self.connect.connections(true).iter().map(Connection::list).collect();
+            lists.map(|lists| lists.concat())
+        };
+        let tmpfiles = Tmpfiles::of(&root, &self.which.regions(domains)?);
         if !self.install {
             return print(&tmpfiles.text());
         }
