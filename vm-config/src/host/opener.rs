@@ -81,6 +81,12 @@ impl Openers {
         self.daemon.as_ref()
     }
 
+    /// Whether the user with the number `uid` is root, the daemon, or QEMU.
+    pub(super) fn has(&self, uid: u32) -> bool {
+        let qemus = self.qemus.iter().chain([&self.system]).flatten();
+        uid == 0 || qemus.chain(&self.daemon).any(|account| account.uid == uid)
+    }
+
     /// Who owns a region that both QEMU and the daemon may open.
     pub(super) fn owner(&self) -> &str {
         self.daemon.as_ref().map_or("root", |account| &account.name)

@@ -145,14 +145,16 @@ impl RegionFile {
     fn mode_line(&self, access: Access, openers: &Openers) -> CheckLine {
         let path = &self.path;
         let told = openers.told(access);
-        if access.mode & 0o002 == 0 {
-            return CheckLine::ok(MODE, format!("{path} is of {told}"));
+        if access.mode & 0o002 != 0 {
+            let says = format!("{path} is of {told}: every user of this host may write to it");
+            return CheckLine::pending(MODE, says, format!("chmod o-rwx {path}"));
         }
-        CheckLine::pending(
-            MODE,
-            format!("{path} is of {told}: every user of this host may write to it"),
-            format!("chmod o-rwx {path}"),
-        )
+        if !openers.has(access.uid) {
+            let says =
+                format!("{path} is of {told}, who is neither ivringd nor QEMU, and may cut it under them");
+            return CheckLine::pending(MODE, says, openers.remedy(path));
+        }
+        CheckLine::ok(MODE, format!("{path} is of {told}"))
     }
 
     fn qemu_lines(&self, access: Access, openers: &Openers) -> Vec<CheckLine> {

@@ -34,23 +34,13 @@ pub struct Host {
 }
 
 impl Host {
-    /// A Debian with a region of 1 MiB that belongs to the test's own user and to QEMU's group, which is the test's.
+    /// A Debian with a region of 1 MiB of the daemon, who is the test's own user, and of QEMU's group, which is the test's.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::below(folder.path());
         let host = Self { folder, root, version: NEW, uri: "qemu:///system", emulator: "/none", size: None };
-        let me = fs::metadata(host.folder.path()).unwrap();
-        let (uid, gid) = (me.uid(), me.gid());
-        let (qemu, daemon, others) = (uid + 64_001, uid + 64_002, gid + 64_003);
         host.write("/etc/os-release", "ID=debian\n");
-        host.write(
-            "/etc/passwd",
-            &format!(
-                "me:x:{uid}:{gid}::/:/bin/sh\nlibvirt-qemu:x:{qemu}:{gid}::/:/bin/false\n\
-                 ivring:x:{daemon}:{others}::/:/bin/false\n"
-            ),
-        );
-        host.write("/etc/group", &format!("kvm:x:{gid}:\nothers:x:{others}:\n"));
+        host.accounts("ivring", "libvirt-qemu", "kvm");
         host.write("/proc/self/mountinfo", "25 24 0:23 / /dev/shm rw,nosuid - tmpfs tmpfs rw,size=1024k\n");
         host.write("/proc/cpuinfo", "vendor_id : AuthenticAMD\nflags\t\t: fpu svm sse\n");
         host.write("/dev/kvm", "");
@@ -65,6 +55,18 @@ impl Host {
         fs::write(host.region(), vec![0; 1 << 20]).unwrap();
         host.mode(0o660);
         host
+    }
+
+    /// Names the test's own user and group, who has the region, another user of that group, and a third one of none that is
+    /// known.
+    pub fn accounts(&self, own: &str, member: &str, group: &str) {
+        let me = fs::metadata(self.folder.path()).unwrap();
+        let (uid, gid, others) = (me.uid(), me.gid(), me.gid() + 64_003);
+        let user = |name: &str, uid: u32, gid: u32| format!("{name}:x:{uid}:{gid}::/:/bin/false\n");
+        let users =
+            [user(own, uid, others), user(member, uid + 64_001, gid), user("stranger", uid + 64_002, others)];
+        self.write("/etc/passwd", &users.concat());
+        self.write("/etc/group", &format!("{group}:x:{gid}:\nothers:x:{others}:\n"));
     }
 
     /// The file of the region.

@@ -16,7 +16,7 @@ fn a_region_as_it_should_be_passes() {
     host.size = Some("1M".parse().unwrap());
     host.finds("region-file", Verdict::Ok, "/dev/shm/fg_i3 is a regular file", None);
     host.finds("region-size", Verdict::Ok, "has 1 MiB, for devices of --size 1M", None);
-    host.finds("region-mode", Verdict::Ok, "is of me:kvm, mode 0660", None);
+    host.finds("region-mode", Verdict::Ok, "is of ivring:kvm, mode 0660", None);
     host.finds("region-qemu", Verdict::Ok, "libvirt-qemu (groups kvm) may read and write", None);
     host.finds("region-daemon", Verdict::Ok, "ivring (groups others, kvm) may read and write", None);
     host.finds("region-allocation", Verdict::Ok, "all 1 MiB of it are allocated", None);
@@ -99,23 +99,37 @@ fn region_size_is_that_of_the_device() {
 fn region_mode_keeps_others_out() {
     let host = Host::new();
     host.mode(0o666);
-    let says = "me:kvm, mode 0666: every user of this host may write to it";
+    let says = "ivring:kvm, mode 0666: every user of this host may write to it";
     host.finds("region-mode", Verdict::Pending, says, Some("chmod o-rwx /dev/shm/fg_i3"));
+}
+
+#[test]
+fn region_mode_has_an_owner_who_is_known() {
+    let host = Host::new();
+    host.accounts("root", "libvirt-qemu", "kvm");
+    // Root is known by his number, which the test's user has not everywhere.
+    let root = host.line("region-mode").verdict == Verdict::Ok;
+    assert_eq!(root, nix::unistd::getuid().is_root());
+    if !root {
+        let says = "root:kvm, mode 0660, who is neither ivringd nor QEMU, and may cut it under them";
+        let next = "chown root:kvm /dev/shm/fg_i3 && chmod 0660 /dev/shm/fg_i3";
+        host.finds("region-mode", Verdict::Pending, says, Some(next));
+    }
+    host.accounts("libvirt-qemu", "ivring", "kvm");
+    host.finds("region-mode", Verdict::Ok, "is of libvirt-qemu:kvm", None);
 }
 
 #[test]
 fn region_qemu_may_open_it() {
     let host = Host::new();
-    // Neither its own, nor of its group.
-    let passwd = host.read("/etc/passwd");
-    host.write(
-        "/etc/passwd",
-        &passwd.replace("/:/bin/false\nivring", "/:/bin/false\nother").replace("ivring:", "other:"),
-    );
     host.mode(0o600);
+    let says = "libvirt-qemu (groups kvm) may not read and write /dev/shm/fg_i3 of ivring:kvm, mode 0600";
+    host.fails("region-qemu", says, REMEDY);
+    // Where there is no service.
+    host.accounts("root", "libvirt-qemu", "kvm");
     host.fails(
         "region-qemu",
-        "libvirt-qemu (groups kvm) may not read and write /dev/shm/fg_i3 of me:kvm, mode 0600",
+        "of root:kvm, mode 0600",
         "chown root:kvm /dev/shm/fg_i3 && chmod 0660 /dev/shm/fg_i3",
     );
 }
@@ -123,16 +137,18 @@ fn region_qemu_may_open_it() {
 #[test]
 fn region_qemu_is_whom_qemu_conf_names() {
     let host = Host::new();
-    host.write("/etc/libvirt/qemu.conf", "#user = \"me\"\nuser = \"nobody-such\"\n");
-    host.finds(
+    let says = "has QEMU run as the user nobody-such, and there is none";
+    host.write("/etc/libvirt/qemu.conf", "#user = \"ivring\"\nuser = \"nobody-such\"\n");
+    host.finds("region-qemu", Verdict::Unknown, says, None);
+    host.write("/etc/libvirt/qemu.conf", "user = \"stranger\"\n");
+    host.fails(
         "region-qemu",
-        Verdict::Unknown,
-        "has QEMU run as the user nobody-such, and there is none",
-        None,
+        "stranger (groups others) may not",
+        "chown ivring:others /dev/shm/fg_i3 && chmod 0660 /dev/shm/fg_i3",
     );
-    host.write("/etc/libvirt/qemu.conf", "user = \"ivring\"\ngroup = \"kvm\"\n");
-    host.finds("region-qemu", Verdict::Ok, "ivring (groups others, kvm) may read and write", None);
-    host.write("/etc/passwd", "me:x:0:0::/:/bin/sh\n");
+    host.write("/etc/libvirt/qemu.conf", "user = \"stranger\"\ngroup = \"kvm\"\n");
+    host.finds("region-qemu", Verdict::Ok, "stranger (groups others, kvm) may read and write", None);
+    host.accounts("ivring", "somebody", "kvm");
     host.write("/etc/libvirt/qemu.conf", "");
     host.finds("region-qemu", Verdict::Unknown, "there is no user libvirt-qemu or qemu", None);
 }
@@ -140,22 +156,21 @@ fn region_qemu_is_whom_qemu_conf_names() {
 #[test]
 fn region_qemu_is_called_qemu_on_other_distributions() {
     let host = Host::new();
-    host.write("/etc/passwd", &host.read("/etc/passwd").replace("libvirt-qemu:", "qemu:"));
-    host.finds("region-qemu", Verdict::Ok, "qemu (groups kvm) may read and write", None);
-    host.write("/etc/group", &host.read("/etc/group").replace("kvm:", "qemu:"));
+    host.accounts("ivring", "qemu", "qemu");
+    host.finds("region-qemu", Verdict::Ok, "qemu (groups qemu) may read and write", None);
     host.mode(0o640);
-    let line = host.line("region-qemu");
-    assert_eq!(line.verdict, Verdict::Failed);
-    assert_eq!(line.next.as_deref(), Some("chown ivring:qemu /dev/shm/fg_i3 && chmod 0660 /dev/shm/fg_i3"));
+    let next = "chown ivring:qemu /dev/shm/fg_i3 && chmod 0660 /dev/shm/fg_i3";
+    host.fails("region-qemu", "qemu (groups qemu) may not read and write", next);
 }
 
 #[test]
 fn region_qemu_of_a_session_is_its_user() {
     let mut host = Host::new();
-    host.uri = "qemu:///session";
-    host.write("/etc/passwd", &host.read("/etc/passwd").replace("ivring:", "other:"));
-    // The file is of the test's own user.
     host.mode(0o600);
+    host.fails("region-qemu", "libvirt-qemu (groups kvm) may not", REMEDY);
+    // The file is of the test's own user.
+    host.uri = "qemu:///session";
+    host.accounts("me", "libvirt-qemu", "kvm");
     host.finds("region-qemu", Verdict::Ok, "may read and write /dev/shm/fg_i3", None);
     assert!(host.line("region-qemu").says.starts_with("me (groups "));
 }
@@ -163,23 +178,24 @@ fn region_qemu_of_a_session_is_its_user() {
 #[test]
 fn region_daemon_may_open_it() {
     let host = Host::new();
-    let before = host.read("/etc/passwd");
     // The file is QEMU's, as it makes it when it comes first.
-    host.write(
-        "/etc/passwd",
-        &before.replace("me:", "tmp:").replace("libvirt-qemu:", "me:").replace("tmp:", "libvirt-qemu:"),
-    );
+    host.accounts("libvirt-qemu", "ivring", "kvm");
     host.mode(0o644);
-    let says = "ivring (groups others, kvm) may not read and write /dev/shm/fg_i3 of libvirt-qemu:kvm, mode 0644: \
+    let says = "ivring (groups kvm) may not read and write /dev/shm/fg_i3 of libvirt-qemu:kvm, mode 0644: \
                 ivringd.service cannot serve it";
-    host.fails("region-daemon", says, REMEDY);
+    host.fails("region-daemon", says, "chown ivring:others /dev/shm/fg_i3 && chmod 0660 /dev/shm/fg_i3");
     host.mode(0o660);
     host.finds("region-daemon", Verdict::Ok, "may read and write", None);
-    host.write("/etc/group", &host.read("/etc/group").replace("kvm:", "qemu:"));
-    let says = "ivring (groups others) may not read and write /dev/shm/fg_i3 of libvirt-qemu:qemu, mode 0660";
-    host.fails("region-daemon", says, "chown ivring:qemu /dev/shm/fg_i3 && chmod 0660 /dev/shm/fg_i3");
-    host.write("/etc/passwd", &host.read("/etc/passwd").replace("ivring:", "other:"));
+    host.accounts("me", "libvirt-qemu", "kvm");
+    host.mode(0o660);
     host.finds("region-daemon", Verdict::Ok, "there is no user ivring, so ivringd runs as root", None);
+    // The unit adds the group kvm to those of the account.
+    let passwd = host.read("/etc/passwd").replace("stranger:", "ivring:");
+    host.write("/etc/passwd", &passwd);
+    host.finds("region-daemon", Verdict::Ok, "ivring (groups others, kvm) may read and write", None);
+    host.write("/etc/group", &host.read("/etc/group").replace("kvm:", "qemu:"));
+    let says = "ivring (groups others) may not read and write /dev/shm/fg_i3 of me:qemu, mode 0660";
+    host.fails("region-daemon", says, "chown ivring:qemu /dev/shm/fg_i3 && chmod 0660 /dev/shm/fg_i3");
 }
 
 #[test]
