@@ -33,7 +33,8 @@ fn tmpfiles_makes_the_file_once() {
 #[test]
 fn tmpfiles_adds_what_is_missing_and_keeps_the_rest() {
     let host = Host::new();
-    let theirs = "# theirs\nf   /dev/shm/fg_i3  0660 ivring kvm - -\nd /srv 0755 - - -";
+    let theirs =
+        "# theirs\n#f /dev/shm/b 0600 me me - -\nf   /dev/shm/fg_i3  0660 ivring kvm - -\nd /srv 0755 - - -";
     host.write(Tmpfiles::FILE, theirs);
     let tmpfiles = Tmpfiles::of(&host.root, &[region("fg_i3"), region("b")]);
     assert_eq!(tmpfiles.install(&host.root).unwrap(), Installed::Now);

@@ -75,6 +75,10 @@ fn qemu_ivshmem_is_not_in_every_qemu() {
     let usual = format!("/usr/bin/qemu-system-{ARCH}");
     let host = Host::new();
     host.finds("qemu-ivshmem", Verdict::Ok, &format!("{usual} has ivshmem-plain"), None);
+    // One program by two names is asked once.
+    host.link(&format!("qemu-system-{ARCH}"), "/usr/bin/qemu-kvm");
+    host.finds("qemu-ivshmem", Verdict::Ok, &format!("{usual} has ivshmem-plain"), None);
+    host.remove("/usr/bin/qemu-kvm");
     host.program(&usual, BARE_QEMU);
     host.fails("qemu-ivshmem", &format!("{usual} is built without ivshmem"), "apt install qemu-system");
     host.program(&usual, "#!/bin/sh\necho 'qemu: oh dear' >&2\nexit 1\n");
