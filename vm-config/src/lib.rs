@@ -6,7 +6,7 @@
 //! decides, [`Plan::carry_out`] changes the text. Every byte outside the device's own element stays as it was.
 //!
 //! All that needs no running hypervisor, and only [`InPlace`] touches files. [`libvirt`] does the same to the domains of
-//! a running libvirt.
+//! a running libvirt, and [`host`] tells whether the host has all that it takes.
 //!
 //! ```
 //! use ivring_vm_config::{Action, Domain, Plan, Request, Shmem};
@@ -31,6 +31,7 @@ mod device;
 mod diff;
 mod domain;
 mod edits;
+pub mod host;
 mod hot_plug;
 mod in_place;
 pub mod libvirt;

@@ -6,7 +6,7 @@ mount --make-rprivate /
 # D-Bus' among them, over which a libvirtd would tell the machine of its domains.
 # libvirt moves /dev/shm into the namespace of each QEMU and is confused by one mount on another there.
 while umount /dev/shm 2>/dev/null; do :; done
-for folder in /run /var/lib /var/cache /var/log /etc/libvirt /etc/ivring /dev/shm; do
+for folder in /run /var/lib /var/cache /var/log /etc/libvirt /etc/ivring /etc/tmpfiles.d /dev/shm; do
     [ ! -d "$folder" ] || mount -t tmpfs -o mode=0755 private "$folder"
 done
 chmod 1777 /dev/shm

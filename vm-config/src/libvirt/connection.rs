@@ -1,7 +1,7 @@
 //! One libvirt: its domains, their XML, and changes to them.
 
 use std::collections::HashSet;
-use std::{env, slice};
+use std::{env, mem, slice};
 
 use super::virsh::Virsh;
 use super::{LibvirtError, Listed};
@@ -27,6 +27,15 @@ pub struct Documents {
     pub live: Option<String>,
     /// How it will run when its saved state is restored, if there is one.
     pub saved: Option<String>,
+}
+
+/// What a libvirt tells of itself, as virsh prints it.
+#[derive(Debug)]
+pub(crate) struct Description {
+    /// Versions, one a line.
+    pub(crate) version: String,
+    /// XML with what its host and its QEMUs can do.
+    pub(crate) capabilities: String,
 }
 
 /// What a change is to act upon.
@@ -105,6 +114,19 @@ impl Connection {
             .collect();
         listed.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(listed)
+    }
+
+    /// What the libvirt tells of itself. One that finds no QEMU may leave something out.
+    pub(crate) fn describe(&self) -> Result<Description, LibvirtError> {
+        let commands = ["version --daemon", "capabilities"];
+        let mut answers = self.virsh.batch(&commands.map(str::to_owned))?;
+        let [version, capabilities] = answers.printed.as_mut_slice() else {
+            return Err(LibvirtError::Garbled { command: "version".to_owned() });
+        };
+        if version.trim().is_empty() && capabilities.trim().is_empty() {
+            return Err(self.virsh.error("version", &answers.complaints));
+        }
+        Ok(Description { version: mem::take(version), capabilities: mem::take(capabilities) })
     }
 
     /// The documents of `domains`, in their order. Those of a few dozen domains are read at once, so a caller with many

@@ -103,7 +103,8 @@ impl<'a> Removal<'a> {
     /// with `live` from what runs. Blocks until the guest has let go of it, at most as long as libvirt itself waits
     /// (5 seconds) and then the patience lasts.
     ///
-    /// The running domain is asked first, as it may be unable to; then each device and each controller goes in one step.
+    /// The running domain is asked first, as it may be unable to; then each device and each controller goes in one step. If
+    /// one of these fails the configuration is put back as it was, if that can be done.
     ///
     /// # Errors
     ///
@@ -199,16 +200,53 @@ impl<'a> Removal<'a> {
         }
         let mut controllers = doomed.controllers();
         if let Some(config) = &doomed.config {
-            for element in &config.devices {
-                self.connection.detach(uuid, element, Scope::Config)?;
-                done.push("the device was taken from the configuration".to_owned());
-            }
-            if !self.take_controllers(uuid, config, done)? {
-                controllers = Controllers::InDoubt;
+            let before = done.len();
+            match self.take_from_config(uuid, config, done) {
+                Ok(true) => {}
+                Ok(false) => controllers = Controllers::InDoubt,
+                Err(error) => {
+                    // Whoever removes it again would find no device, and would not look for what had come with it.
+                    let steps = done.len() - before;
+                    if steps > 0 && self.put_back(uuid, config, steps).unwrap_or(false) {
+                        done.truncate(before);
+                    }
+                    return Err(error);
+                }
             }
         }
         let held = !doomed.live.is_empty() && self.is_held(uuid)?;
         Ok((held, controllers, self.judge(domain)?))
+    }
+
+    /// Takes the devices and the controllers out of the configuration; `false` if the controllers stay.
+    fn take_from_config(
+        &self,
+        uuid: &str,
+        config: &Config,
+        done: &mut Vec<String>,
+    ) -> Result<bool, ChangeError> {
+        for element in &config.devices {
+            self.connection.detach(uuid, element, Scope::Config)?;
+            done.push("the device was taken from the configuration".to_owned());
+        }
+        self.take_controllers(uuid, config, done)
+    }
+
+    /// Defines `config` as it was before so many steps of [`Self::take_from_config`]; not, and `false`, if anything is not as
+    /// these have left it.
+    fn put_back(&self, uuid: &str, config: &Config, steps: usize) -> Result<bool, ChangeError> {
+        let mut expected = config.without.clone();
+        let gone = steps.saturating_sub(config.devices.len());
+        for element in config.controllers.iter().flatten().take(gone) {
+            expected = expected.replacen(element, "", 1);
+        }
+        let now = self.connection.secure_config(uuid)?;
+        let (expected, now) = (Domain::read(expected.as_bytes())?, Domain::read(now.as_bytes())?);
+        if !edits_since(&expected, &now, &config.region).is_empty() {
+            return Ok(false);
+        }
+        self.connection.define(&config.text)?;
+        Ok(true)
     }
 
     /// Takes the controllers out that came with the devices, which are gone; not, and `false`, if anything else is not as it

@@ -6,6 +6,7 @@
 mod changes;
 mod connections;
 mod fake;
+mod host;
 mod names;
 mod question;
 mod remove;

@@ -78,13 +78,43 @@ fn controllers_stay_if_another_changes_the_domain_at_the_same_time() {
     assert!(now.contains("index='3'") && now.contains("70000") && !now.contains("shmem"), "{now}");
 }
 
+/// Lets libvirt fail from the last controller on.
+const FAILS_LATE: &str =
+    "if [ \"$count\" -eq 3 ]; then fail 'Failed to detach device' 'out of memory'; exit 1; fi";
+
 #[test]
-fn a_later_step_that_fails_is_told_with_what_is_done() {
+fn a_later_step_that_fails_leaves_all_as_it_was() {
     let fake = with_backup();
+    fake.hook("detach-device", &format!("if [ \"$1\" = detach-device ]; then {FAILS_LATE}; fi"));
+    let done = fake.run("remove", &["web1"]).is(5);
+    let out = row(&done, "failed", "-");
+    assert!(out.contains("out of memory") && !out.contains("before that"), "{done:?}");
+    assert_eq!(fake.config(1), q35(1, true));
+    assert_eq!(fake.runs().len(), 1, "a backup of what has not changed");
+    // So that it can be done again, controllers and all.
+    std::fs::remove_file(fake.path("hook")).unwrap();
+    row(&fake.run("remove", &["web1"]).is(0), "ok", "removed");
+    assert_eq!(fake.config(1), q35(1, false));
+}
+
+#[test]
+fn what_another_has_changed_is_not_put_back() {
+    let fake = with_backup();
+    let config = fake.path("domains").join(Fake::uuid(1)).join("config.xml");
+    let edit = format!("sed -i 's/65536/70000/' '{}'", config.display());
     fake.hook(
         "detach-device",
-        "if [ \"$count\" -eq 3 ]; then fail 'Failed to detach device' 'out of memory'; exit 1; fi",
+        &format!("if [ \"$1\" = detach-device ] && [ \"$count\" -eq 3 ]; then {edit}; {FAILS_LATE}; fi"),
     );
+    let done = fake.run("remove", &["web1"]).is(5);
+    assert!(row(&done, "failed", "-").contains("before that, the device was taken"), "{done:?}");
+    assert!(fake.config(1).contains("70000") && !fake.config(1).contains("shmem"));
+}
+
+#[test]
+fn a_later_step_that_fails_and_cannot_be_undone_is_told_with_what_is_done() {
+    let fake = with_backup();
+    fake.hook("detach-device", FAILS_LATE);
     let done = fake.run("remove", &["web1"]).is(5);
     let out = row(&done, "failed", "-");
     for told in

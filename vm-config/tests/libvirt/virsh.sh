@@ -98,6 +98,8 @@ step() {
         "dumpxml "*) show "$2" live.xml without_secrets ;;
         "managedsave-dumpxml "*) show "$2" saved.xml without_secrets ;;
         "domxml-to-native "*) ;;
+        "version --daemon") echo "Running against daemon: 9.0.0" ;;
+        capabilities) [ ! -e "$folder/capabilities" ] || cat "$folder/capabilities" ;;
         "attach-device "* | "detach-device "* | "define "*)
             [ ! -e "$folder/ignores" ] || return 0
             case $1 in

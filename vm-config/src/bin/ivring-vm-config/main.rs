@@ -3,6 +3,7 @@
 mod apply;
 mod backup_options;
 mod exit;
+mod host;
 mod judged;
 mod options;
 mod outcome;
@@ -39,6 +40,7 @@ Examples:
   ivring-vm-config apply --all                                   give it to them
   ivring-vm-config status                                        which have it
   ivring-vm-config remove --all                                  take it from them
+  ivring-vm-config host check                                    whether this host can do it, and what to do if not
   qemu-system-x86_64 ... $(ivring-vm-config qemu-args)           start QEMU with the region fg_i3
   ivring-vm-config xml > shmem.xml                               then: virsh attach-device DOMAIN shmem.xml --config
   ivring-vm-config patch web1.xml > web1-with-device.xml         the XML of a domain, with the device
@@ -70,6 +72,8 @@ enum Command {
     Remove(remove::RemoveOptions),
     /// Gives domains of libvirt back the configuration they had
     Rollback(rollback::RollbackOptions),
+    /// Whether this host has all that it takes, and the remedies
+    Host(host::HostOptions),
 }
 
 /// Why the command ends without having done what was asked.
@@ -96,6 +100,7 @@ fn main() -> ExitCode {
         Command::Status(options) => options.run(),
         Command::Remove(options) => options.run(),
         Command::Rollback(options) => options.run(),
+        Command::Host(options) => options.run(),
     };
     match result {
         Ok(code) => ExitCode::from(code),

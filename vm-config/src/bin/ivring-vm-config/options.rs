@@ -1,7 +1,10 @@
 //! The options that say which device is meant, the same for every command.
 
 use clap::{Args, ValueEnum};
+use ivring_vm_config::libvirt::{LibvirtError, Listed};
 use ivring_vm_config::{Alias, Model, OnConflict, Request, RequestError, Role, Shmem, Size, Slot};
+
+use crate::{Failure, exit};
 
 /// How the region is called.
 #[derive(Debug, Args)]
@@ -65,7 +68,37 @@ pub struct WhichOptions {
 impl WhichOptions {
     /// The device that is meant.
     pub fn request(&self) -> Result<Request, BadOptions> {
-        self.sharing.request(self.name.region(Size::SMALLEST).map_err(BadOptions::Value)?)
+        self.sharing.request(self.base()?)
+    }
+
+    /// The regions that are meant: the one that all share, or that of each domain of `domains`, who is asked only then.
+    pub fn regions(
+        &self,
+        domains: impl FnOnce() -> Result<Vec<Listed>, LibvirtError>,
+    ) -> Result<Vec<Shmem>, Failure> {
+        // Also for the length of its name.
+        self.request()?;
+        let base = self.base()?;
+        if !self.sharing.per_domain {
+            return Ok(vec![base]);
+        }
+        let failed = |error: LibvirtError| Failure { code: exit::IO_FAILED, message: error.to_string() };
+        let of = |domain: Listed| {
+            let region = Shmem::new(&format!("{}-{}", base.name(), domain.uuid), base.size());
+            region.map_err(|error| BadOptions::Value(format!("--name: {error}")).into())
+        };
+        domains().map_err(failed)?.into_iter().map(of).collect()
+    }
+
+    /// What `one` makes of the region that all share, or `of_domains` of the name with which all regions of domains begin.
+    pub fn pattern<T>(&self, one: fn(&Shmem) -> T, of_domains: fn(&Shmem) -> T) -> Result<T, Failure> {
+        self.request()?;
+        let base = self.base()?;
+        Ok(if self.sharing.per_domain { of_domains(&base) } else { one(&base) })
+    }
+
+    fn base(&self) -> Result<Shmem, BadOptions> {
+        self.name.region(Size::SMALLEST).map_err(BadOptions::Value)
     }
 }
 

@@ -40,18 +40,23 @@ pub struct Place {
 }
 
 impl ConnectOptions {
-    /// The libvirts with all their domains. One that does not answer is told of, and does not stop the others: the exit code
-    /// is then that of a failure.
-    pub fn places(&self, read_only: bool) -> (Vec<Place>, u8) {
+    /// The libvirts, none of which was spoken with yet.
+    pub fn connections(&self, read_only: bool) -> Vec<Connection> {
         let uris: Vec<Option<&str>> = if self.connect.is_empty() {
             vec![None]
         } else {
             self.connect.iter().map(|uri| Some(&**uri)).collect()
         };
+        let connect = |uri| if read_only { Connection::read_only(uri) } else { Connection::new(uri) };
+        uris.into_iter().map(connect).collect()
+    }
+
+    /// The libvirts with all their domains. One that does not answer is told of, and does not stop the others: the exit code
+    /// is then that of a failure.
+    pub fn places(&self, read_only: bool) -> (Vec<Place>, u8) {
         let mut worst = 0;
         let mut places = Vec::new();
-        for uri in uris {
-            let connection = if read_only { Connection::read_only(uri) } else { Connection::new(uri) };
+        for connection in self.connections(read_only) {
             match connection.list() {
                 Ok(domains) => places.push(Place { connection, domains }),
                 Err(error) => {
