@@ -63,6 +63,12 @@ impl MapError {
             Self::Link { .. } | Self::Size { .. } => 4,
         }
     }
+
+    /// The device whose memory has no address on the bus, if that is what is wrong.
+    pub(crate) fn lacks_room(&self) -> Option<Address> {
+        let Self::Discover(error) = self else { return None };
+        error.lacks_room()
+    }
 }
 
 /// Where the region is.
