@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::detach::let_go;
+use super::detach::{let_go, release};
 use super::seen::{InGuest, Seen, find};
 use super::survey::{BACKEND, DEVICE};
 use super::{Backend, Ids, Monitor, MonitorError, Place, Present, QmpError, Survey, Wanted, file};
@@ -124,50 +124,49 @@ impl<'a> Attachment<'a> {
         } else {
             let object = json!({ "qom-type": BACKEND, "id": backend, "mem-path": path, "size": size.bytes(), "share": true });
             if let Err(error) = monitor.execute("object-add", &object) {
-                return Err(self.take_back(monitor, error.into(), false, tell));
+                let done = Done { memory: may_be_done(&error), device: false };
+                return Err(self.take_back(monitor, error.into(), done, tell));
             }
             let made = if self.has_file { "" } else { ", made by QEMU" };
             tell(format!("object-add {backend}: {path}, {size}, shared{made}"));
         }
         let added = json!({ "driver": DEVICE, "id": device, "memdev": backend, "bus": bus, "addr": format!("{slot:#x}") });
         if let Err(error) = monitor.execute("device_add", &added) {
-            return Err(self.take_back(monitor, error.into(), true, tell));
+            let done = Done { memory: !self.left_over, device: may_be_done(&error) };
+            return Err(self.take_back(monitor, error.into(), done, tell));
         }
         tell(format!("device_add {device}: {DEVICE} on {bus}, slot {slot:#x}"));
         if let Err(error) = self.verify(monitor) {
-            return Err(self.take_back(monitor, error, true, tell));
+            let done = Done { memory: !self.left_over, device: true };
+            return Err(self.take_back(monitor, error, done, tell));
         }
         Ok(())
     }
 
-    /// Takes back what was done before `error`: in the order in which it has to go.
+    /// Takes back what was done before `error`: the device first, or its memory cannot go.
     fn take_back(
         &self,
         monitor: &mut Monitor,
         error: QmpError,
-        device: bool,
+        done: Done,
         tell: &mut dyn FnMut(String),
     ) -> QmpError {
-        let Ids { device: id, backend } = &self.ids;
-        let refused = matches!(&error, QmpError::Monitor(MonitorError::Refused { .. }));
+        let Ids { device, backend } = &self.ids;
         let mut undo = || -> Result<(), String> {
-            // What QEMU refused it has not done. Of what it did not answer nobody knows.
-            if device && !refused {
-                let path = format!("/machine/peripheral/{id}");
-                match let_go(monitor, &path) {
-                    Ok(None) => tell(format!("taken back: device_del {id}")),
-                    Ok(Some(held)) => return Err(format!("{id}: {held}")),
-                    Err(MonitorError::Refused { reason, .. }) if reason.contains("not found") => {}
-                    Err(error) => return Err(format!("{id}: {error}")),
+            if done.device {
+                match let_go(monitor, &format!("/machine/peripheral/{device}")) {
+                    Ok(None) => tell(format!("taken back: device_del {device}")),
+                    Ok(Some(held)) => return Err(format!("{device}: {held}")),
+                    Err(error) if is_not_there(&error) => {}
+                    Err(error) => return Err(format!("{device}: {error}")),
                 }
             }
-            if self.left_over || (!device && refused) {
-                return Ok(());
-            }
-            match monitor.execute("object-del", &json!({ "id": backend })) {
-                Ok(_) => tell(format!("taken back: object-del {backend}")),
-                Err(MonitorError::Refused { reason, .. }) if reason.contains("not found") => {}
-                Err(error) => return Err(format!("{backend}: {error}")),
+            if done.memory {
+                match release(monitor, backend) {
+                    Ok(()) => tell(format!("taken back: object-del {backend}")),
+                    Err(error) if is_not_there(&error) => {}
+                    Err(error) => return Err(format!("{backend}: {error}")),
+                }
             }
             Ok(())
         };
@@ -212,6 +211,22 @@ impl<'a> Attachment<'a> {
         }
         Ok(attached)
     }
+}
+
+/// What was done, as far as it is known: to be taken back.
+#[derive(Debug, Clone, Copy)]
+struct Done {
+    memory: bool,
+    device: bool,
+}
+
+/// What QEMU refuses it has not done; of what it does not answer nobody knows.
+fn may_be_done(error: &MonitorError) -> bool {
+    !matches!(error, MonitorError::Refused { .. })
+}
+
+fn is_not_there(error: &MonitorError) -> bool {
+    matches!(error, MonitorError::Refused { reason, .. } if reason.contains("not found"))
 }
 
 fn differs(what: String) -> QmpError {

@@ -102,7 +102,8 @@ pub(super) fn let_go(monitor: &mut Monitor, path: &str) -> Result<Option<String>
     }
 }
 
-fn release(monitor: &mut Monitor, backend: &str) -> Result<(), MonitorError> {
+/// Removes the memory of a device that is gone.
+pub(super) fn release(monitor: &mut Monitor, backend: &str) -> Result<(), MonitorError> {
     let deadline = Instant::now() + RELEASE;
     loop {
         match monitor.execute("object-del", &json!({ "id": backend })) {

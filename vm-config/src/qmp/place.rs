@@ -130,8 +130,8 @@ impl Survey {
         QmpError::NoPlace {
             machine: self.machine.clone(),
             why: format!(
-                "{buses}. Power it off, and start it with the arguments of ivring-vm-config qemu-args, or with a \
-                 spare -device pcie-root-port,id=ID"
+                "{buses}. Power it off and start it with the arguments of ivring-vm-config qemu-args; on a q35 a spare \
+                 -device pcie-root-port,id=ID takes the device later"
             ),
         }
     }
