@@ -19,7 +19,11 @@ fn run(host: &StockHost, program: &str, arguments: &[&str]) -> Result<Output, Er
 }
 
 /// Waits until this is so; `what` says what is awaited.
-fn wait_for(host: &StockHost, what: &str, mut is_so: impl FnMut() -> Result<bool, Error>) -> Result<(), Error> {
+fn wait_for(
+    host: &StockHost,
+    what: &str,
+    mut is_so: impl FnMut() -> Result<bool, Error>,
+) -> Result<(), Error> {
     let deadline = Instant::now() + LIMIT;
     while !is_so()? {
         assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}\n{}", host.story()?);
@@ -57,7 +61,8 @@ fn domains_that_run_get_the_device_and_lose_it_and_get_it_again() -> Result<(), 
         host.libvirtd.bring(program)?;
     }
     let vm_config = |arguments: &[&str], code: i32| -> Result<(), Error> {
-        let output = run(&host, "ivring-vm-config", &[arguments, &DOMAINS, &["-c", "qemu:///system"]].concat())?;
+        let output =
+            run(&host, "ivring-vm-config", &[arguments, &DOMAINS, &["-c", "qemu:///system"]].concat())?;
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}\n{}", host.story()?);
         Ok(())
@@ -81,7 +86,9 @@ fn domains_that_run_get_the_device_and_lose_it_and_get_it_again() -> Result<(), 
         }
         vm_config(&["remove", "--live", "--yes"], 0)?;
         for domain in DOMAINS {
-            wait_for(&host, "the agent has let go", || Ok(told(&host, domain, "the region is lost")? == round))?;
+            wait_for(&host, "the agent has let go", || {
+                Ok(told(&host, domain, "the region is lost")? == round)
+            })?;
         }
         wait_for(&host, "both channels are free", || Ok(attached(&host)?.is_empty()))?;
     }

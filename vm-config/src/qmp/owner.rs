@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::monitor::unexpected;
-use super::{Monitor, MonitorError, QmpError};
+use super::{Monitor, QmpError};
 
 /// Folders whose sockets are libvirt's.
 const FOLDERS: [&str; 3] = ["/var/lib/libvirt", "/run/libvirt", "/var/run/libvirt"];
@@ -43,8 +43,8 @@ pub(super) fn check_process(monitor: &mut Monitor, objects: &[Value]) -> Result<
         return owned("this QEMU has libvirt's secret masterKey0");
     }
     let channels = monitor.execute("query-chardev", &json!({}))?;
-    let list = channels.as_array().ok_or_else(|| unexpected("query-chardev", &channels));
-    if list.map_err(MonitorError::from)?.iter().any(|channel| channel["label"] == CHANNEL) {
+    let list = channels.as_array().ok_or_else(|| unexpected("query-chardev", &channels))?;
+    if list.iter().any(|channel| channel["label"] == CHANNEL) {
         return owned("this QEMU has a monitor of libvirt's");
     }
     Ok(())
