@@ -16,11 +16,11 @@ const Q35: [&str; 8] = [
     "-machine",
     "q35",
     "-device",
-    "pcie-root-port,id=port,chassis=1",
+    "pcie-root-port,id=rp1,chassis=1",
     "-device",
-    "pcie-root-port,id=way,chassis=2",
+    "pcie-root-port,id=rp2,chassis=2",
     "-device",
-    "pcie-pci-bridge,id=bridge,bus=way",
+    "pcie-pci-bridge,id=br1,bus=rp2",
 ];
 
 struct Machine {
@@ -75,7 +75,7 @@ fn a_device_is_joined_and_let_go_and_joined_again_while_the_guest_runs() {
     let mut machines: Vec<Machine> = machines.collect();
 
     // On a pc its own bus, on a q35 the port and the bridge.
-    let rounds: [&[&str]; 2] = [&["auto", "auto"], &["port", "bridge", "port"]];
+    let rounds: [&[&str]; 2] = [&["auto", "auto"], &["rp1", "br1", "rp1"]];
     let of_region = ["--name", region.name()];
     for (machine, buses) in machines.iter_mut().zip(rounds) {
         machine.wait_until_waiting("none of the");
