@@ -12,6 +12,7 @@
 
 mod attach;
 mod detach;
+mod elsewhere;
 mod error;
 mod file;
 mod ids;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::detach::{let_go, release};
+use super::elsewhere::is_elsewhere;
 use super::seen::{InGuest, Seen, find};
 use super::survey::{BACKEND, DEVICE};
 use super::{Backend, Ids, Monitor, MonitorError, Place, Present, QmpError, Survey, Wanted, file};
@@ -23,12 +24,18 @@ pub struct Attachment<'a> {
     ids: Ids,
     /// Where it goes, or is.
     place: Place,
-    /// The device that is there already.
-    present: Option<Present>,
-    /// Memory of ours without a device, as a detach leaves it that was not waited for.
-    left_over: bool,
-    /// Whether the region's file is there.
-    has_file: bool,
+    to_do: ToDo,
+}
+
+/// What is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ToDo {
+    /// All of it is there.
+    Nothing,
+    /// Its memory is there, as a detach leaves it that was not waited for.
+    Device,
+    /// Both; and whether the region's file is there.
+    MemoryAndDevice { has_file: bool },
 }
 
 /// The device as QEMU has it.
@@ -50,14 +57,6 @@ impl<'a> Attachment<'a> {
     /// [`QmpError`], above all [`QmpError::Differs`] if there is another device for the region.
     pub fn plan(survey: &Survey, region: &'a Shmem, wanted: &Wanted) -> Result<Self, QmpError> {
         let (ids, path) = (Ids::of(region), region.path());
-        let mut plan = Self {
-            region,
-            ids,
-            place: Place { bus: String::new(), slot: 0 },
-            present: None,
-            left_over: false,
-            has_file: true,
-        };
         let mut showing = survey.showing(&path);
         if let Some((device, backend)) = showing.next() {
             if showing.next().is_some() {
@@ -65,29 +64,32 @@ impl<'a> Attachment<'a> {
             }
             check_backend(backend, region.size())?;
             check_place(device, wanted)?;
-            plan.place = Place { bus: device.bus.clone(), slot: device.slot };
-            plan.present = Some(device.clone());
-            return Ok(plan);
+            let place = Place { bus: device.bus.clone(), slot: device.slot };
+            return Ok(Self { region, ids, place, to_do: ToDo::Nothing });
         }
-        plan.has_file = file::check(region)?;
-        if let Some(backend) = survey.backends.iter().find(|backend| backend.id == plan.ids.backend) {
+        let has_file = file::check(region)?;
+        let left_over = survey.backends.iter().find(|backend| backend.id == ids.backend);
+        if let Some(backend) = left_over {
             if backend.path != path {
                 return Err(differs(format!("{} is memory from {} already", backend.id, backend.path)));
             }
             check_backend(backend, region.size())?;
-            plan.left_over = true;
         }
-        if let Some(device) = survey.present.iter().find(|device| device.id == plan.ids.device) {
+        if let Some(device) = survey.present.iter().find(|device| device.id == ids.device) {
             return Err(differs(format!("{} shows another memory", device.id)));
         }
-        plan.place = survey.place(wanted)?;
-        Ok(plan)
+        let place = survey.place(wanted)?;
+        let to_do = match left_over {
+            Some(_) => ToDo::Device,
+            None => ToDo::MemoryAndDevice { has_file },
+        };
+        Ok(Self { region, ids, place, to_do })
     }
 
     /// Whether the machine has the device already.
     #[must_use]
     pub fn is_present(&self) -> bool {
-        self.present.is_some()
+        self.to_do == ToDo::Nothing
     }
 
     /// Where the device goes, or is.
@@ -109,7 +111,7 @@ impl<'a> Attachment<'a> {
         monitor: &mut Monitor,
         tell: &mut dyn FnMut(String),
     ) -> Result<Attached, QmpError> {
-        if self.present.is_none() {
+        if !self.is_present() {
             self.plug_in(monitor, tell)?;
         }
         let attached = self.verify(monitor)?;
@@ -119,25 +121,29 @@ impl<'a> Attachment<'a> {
     fn plug_in(&self, monitor: &mut Monitor, tell: &mut dyn FnMut(String)) -> Result<(), QmpError> {
         let Ids { device, backend } = &self.ids;
         let (path, size, Place { bus, slot }) = (self.region.path(), self.region.size(), &self.place);
-        if self.left_over {
-            tell(format!("{backend} is there already: {path}, {size}, shared"));
-        } else {
+        if let ToDo::MemoryAndDevice { has_file } = self.to_do {
             let object = json!({ "qom-type": BACKEND, "id": backend, "mem-path": path, "size": size.bytes(), "share": true });
             if let Err(error) = monitor.execute("object-add", &object) {
                 let done = Done { memory: may_be_done(&error), device: false };
                 return Err(self.take_back(monitor, error.into(), done, tell));
             }
-            let made = if self.has_file { "" } else { ", made by QEMU" };
+            let made = if has_file { "" } else { ", made by QEMU" };
             tell(format!("object-add {backend}: {path}, {size}, shared{made}"));
+        } else {
+            tell(format!("{backend} is there already: {path}, {size}, shared"));
+        }
+        let memory = self.to_do != ToDo::Device;
+        if let Err(error) = self.check_file(monitor) {
+            return Err(self.take_back(monitor, error, Done { memory, device: false }, tell));
         }
         let added = json!({ "driver": DEVICE, "id": device, "memdev": backend, "bus": bus, "addr": format!("{slot:#x}") });
         if let Err(error) = monitor.execute("device_add", &added) {
-            let done = Done { memory: !self.left_over, device: may_be_done(&error) };
+            let done = Done { memory, device: may_be_done(&error) };
             return Err(self.take_back(monitor, error.into(), done, tell));
         }
         tell(format!("device_add {device}: {DEVICE} on {bus}, slot {slot:#x}"));
         if let Err(error) = self.verify(monitor) {
-            let done = Done { memory: !self.left_over, device: true };
+            let done = Done { memory, device: true };
             return Err(self.take_back(monitor, error, done, tell));
         }
         Ok(())
@@ -190,6 +196,7 @@ impl<'a> Attachment<'a> {
         if check_backend(backend, self.region.size()).is_err() || !memory_is_so(monitor, backend)? {
             return wrong(format!("its memory {} is not {}, shared", backend.id, self.region.size()));
         }
+        self.check_file(monitor)?;
         let seen = find(&monitor.execute("query-pci", &json!({}))?, device, backend.size);
         let Some(seen) = seen else {
             return wrong(format!("query-pci has no 1af4:1110 at slot {:#x} of {}", device.slot, device.bus));
@@ -197,11 +204,20 @@ impl<'a> Attachment<'a> {
         Ok(Attached { place: self.place.clone(), seen, backend: backend.clone() })
     }
 
+    /// Whether the file that QEMU has is the one that is here.
+    fn check_file(&self, monitor: &Monitor) -> Result<(), QmpError> {
+        let path = self.region.path();
+        if is_elsewhere(monitor.stream(), &path) {
+            return Err(QmpError::Elsewhere { path });
+        }
+        Ok(())
+    }
+
     /// Watches a guest that runs taking the device.
     fn watch(&self, monitor: &mut Monitor, mut attached: Attached) -> Result<Attached, QmpError> {
         let status = monitor.execute("query-status", &json!({}))?;
         let deadline = Instant::now() + GUEST_TAKES.min(monitor.patience());
-        while self.present.is_none()
+        while !self.is_present()
             && status["running"] == true
             && !matches!(attached.seen.in_guest, InGuest::At(_))
             && Instant::now() < deadline

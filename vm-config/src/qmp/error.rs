@@ -64,8 +64,17 @@ pub enum QmpError {
         /// What is wrong with it.
         what: String,
     },
+    /// QEMU sees another `/dev/shm`.
+    #[error(
+        "QEMU has not the {path} that is here: it has a /dev/shm of its own, as in a container; give it this one, or run \
+         this and ivringd in there"
+    )]
+    Elsewhere {
+        /// The region's file.
+        path: String,
+    },
     /// A step failed and what was done before it could not be taken back.
-    #[error("{error}; and taking back what was done failed: {left}")]
+    #[error("{error}; and taking back what was done failed: {left}; run qmp detach later")]
     Left {
         /// Why it was to be taken back.
         error: Box<QmpError>,
@@ -88,6 +97,7 @@ impl QmpError {
             Self::NoSuchBus { .. } => "no-such-bus",
             Self::NotThere { .. } => "no-hot-plug-at",
             Self::NotAsAsked { .. } => "not-as-asked",
+            Self::Elsewhere { .. } => "elsewhere",
             Self::Left { .. } => "left",
         }
     }

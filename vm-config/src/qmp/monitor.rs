@@ -155,6 +155,11 @@ impl Monitor {
         &self.version
     }
 
+    /// The connection.
+    pub(super) fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
     /// How long one answer may take.
     #[must_use]
     pub fn patience(&self) -> Duration {
