@@ -9,6 +9,7 @@
 //! | `clients` | requests on the control socket |
 //! | `sends`, `calls`, `answers` | what waits: for room in the ring, for the host, for room again |
 //! | `transfers` | messages in fragments, until the host has them |
+//! | `room` | a device that was plugged in and has no room |
 //! | `status`, `info` | what the agent tells about itself |
 //! | `signals`, `error` | as they say |
 
@@ -18,6 +19,7 @@ mod clients;
 mod error;
 mod host_events;
 mod info;
+mod room;
 mod sends;
 mod signals;
 mod status;
@@ -34,6 +36,7 @@ use nix::sys::time::TimeSpec;
 
 use crate::machine::{Machine, identify};
 use crate::memory_type::MappedAs;
+use crate::pci::Address;
 use crate::{Guest, Options};
 use answers::Answers;
 use calls::Calls;
@@ -82,6 +85,8 @@ pub(crate) struct Agent {
     /// Why there is no guest.
     no_guest: String,
     next_try: Instant,
+    /// The device for which room was made, or could not be.
+    room_tried: Option<Address>,
     /// Set until attached for the first time, with `--once`.
     once: bool,
     give_up: Option<Instant>,
@@ -113,6 +118,7 @@ impl Agent {
             host: Host::Alive,
             no_guest: String::new(),
             next_try: now,
+            room_tried: None,
             once: config.once,
             give_up: None,
             server,
@@ -146,6 +152,7 @@ impl Agent {
         while !self.signals.raised() {
             let now = Instant::now();
             self.open(now)?;
+            self.look_for_room(now);
             if self.turn(now)? {
                 self.ladder.reset();
             } else if self.guest.is_none() {
@@ -168,6 +175,7 @@ impl Agent {
                 tracing::info!("found a region's memory at {}: {} bytes", guest.place(), guest.region_size());
                 tell_memory(guest.mapped_as());
                 self.give_up = self.once.then_some(now + ANSWER);
+                self.room_tried = None;
                 self.guest = Some(guest);
             }
             Err(error) if self.once || !error::can_pass(&error) => return Err(error.into()),
@@ -178,6 +186,7 @@ impl Agent {
                     self.no_guest = reason;
                 }
                 self.next_try = now + RETRY;
+                self.make_room(error.lacks_room());
             }
         }
         Ok(())

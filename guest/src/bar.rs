@@ -61,6 +61,16 @@ pub enum BarError {
         /// Bytes that can be mapped.
         offered: u64,
     },
+    /// The kernel has given the BAR up: it had no room for it when the device was plugged in.
+    #[error(
+        "{device} has no BAR 2: the kernel found no room for it on the bus, as for a large region behind a port that \
+        was empty. `ivring-agent run` makes room where nothing else is behind that port; else take a region of 1M, or \
+        start the VM again with the device in place"
+    )]
+    GivenUp {
+        /// The device.
+        device: Address,
+    },
     /// The device was unplugged, or sleeps.
     #[error("{} reads as all ones: the device was unplugged or is asleep", path.display())]
     Gone {
@@ -138,10 +148,20 @@ impl BarError {
         match self {
             Self::NoBar { .. }
             | Self::NoRoom { .. }
+            | Self::GivenUp { .. }
             | Self::Lockdown { .. }
             | Self::Claimed { .. }
             | Self::Conflict { .. } => 3,
             Self::Gone { .. } | Self::DecodeOff { .. } | Self::NotRoot { .. } | Self::Io { .. } => 5,
+        }
+    }
+
+    /// The device whose memory has no address on the bus, if that is what is wrong.
+    #[must_use]
+    pub fn lacks_room(&self) -> Option<Address> {
+        match self {
+            Self::GivenUp { device } | Self::NoRoom { device, offered: 0, .. } => Some(*device),
+            _ => None,
         }
     }
 }
@@ -166,6 +186,10 @@ impl Bar {
     /// [`BarError`], each with the file, the value found and the remedy.
     pub fn open(root: &Path, device: &Device) -> Result<Self, BarError> {
         let bar = device.bars()[BAR];
+        // Every ivshmem device has one: the kernel forgets those that it finds no room for.
+        if bar.is_absent() {
+            return Err(BarError::GivenUp { device: device.address() });
+        }
         if !bar.is_memory() || bar.size() < PAGE || !bar.size().is_power_of_two() {
             let size = if bar.is_memory() { bar.size() } else { 0 };
             return Err(BarError::NoBar { path: device.directory().join("resource"), size });

@@ -77,6 +77,13 @@ impl DiscoverError {
             | Self::Ambiguous { .. } => 3,
         }
     }
+
+    /// The device whose memory has no address on the bus, if that is what is wrong.
+    #[must_use]
+    pub fn lacks_room(&self) -> Option<Address> {
+        let Self::Bar(error) = self else { return None };
+        error.lacks_room()
+    }
 }
 
 /// Finds the device that holds the region, and opens its BAR 2.

@@ -221,9 +221,11 @@ impl Guest {
         }
         for _ in 0..EVENTS_A_LOOK {
             let event = if self.lost.is_none() { self.end.poll(now, &mut entropy) } else { None };
-            // Before anything is made of what stands in memory that is the region's no longer.
+            // Before anything is made of what stands in memory that is the region's no longer: of a device that has gone
+            // every word reads as all ones, which looks like damage.
             if self.lost.is_none()
-                && let Some(lost) = self.region.lost()
+                && let Some(lost) =
+                    self.region.lost().or_else(|| event.as_ref().and_then(|_| self.region.unplugged()))
             {
                 self.lose(lost);
                 break;

@@ -27,6 +27,7 @@ pub mod memory_type;
 mod options;
 pub mod pci;
 mod region;
+mod room;
 mod small_file;
 
 pub use event::Event;

@@ -63,6 +63,12 @@ impl MapError {
             Self::Link { .. } | Self::Size { .. } => 4,
         }
     }
+
+    /// The device whose memory has no address on the bus, if that is what is wrong.
+    pub(crate) fn lacks_room(&self) -> Option<Address> {
+        let Self::Discover(error) = self else { return None };
+        error.lacks_room()
+    }
 }
 
 /// Where the region is.
@@ -201,27 +207,34 @@ impl Region {
 
     /// What its path leads to by now.
     pub(crate) fn look(&self, options: &Options) -> AtPath {
-        let found = fs::symlink_metadata(&self.path);
-        let is_same = |found: &Metadata| (found.dev(), found.ino()) == self.file;
-        match (&self.place, found) {
-            // Kernels from 5.12 on leave the mapping of a device that has gone as it is, and its addresses may be another
-            // device's soon: nothing there may be touched.
-            (&Place::Device(device), found) => match found.is_ok_and(|found| is_same(&found)) {
-                true => AtPath::Same,
-                false => AtPath::Lost(RegionLost::Unplugged { device }),
-            },
-            (Place::File(_), Err(_)) => AtPath::Same,
-            (Place::File(path), Ok(found)) if is_same(&found) => {
+        let Place::File(path) = &self.place else {
+            return self.unplugged().map_or(AtPath::Same, AtPath::Lost);
+        };
+        match fs::symlink_metadata(path) {
+            Err(_) => AtPath::Same,
+            Ok(found) if self.is(&found) => {
                 let (was, is) = (self.memory.size(), found.len());
                 if is >= was {
                     return AtPath::Same;
                 }
                 AtPath::Lost(RegionLost::Cut { path: path.clone(), was, is })
             }
-            (Place::File(path), Ok(_)) => {
-                Self::map_file(path, options.memory_type).map_or(AtPath::Same, AtPath::Another)
-            }
+            Ok(_) => Self::map_file(path, options.memory_type).map_or(AtPath::Same, AtPath::Another),
         }
+    }
+
+    /// How the region was lost, if it is of a device that is not there any more.
+    ///
+    /// Kernels from 5.12 on leave the mapping of a device that has gone as it is, and its addresses may be another
+    /// device's soon: nothing there may be touched.
+    pub(crate) fn unplugged(&self) -> Option<RegionLost> {
+        let Place::Device(device) = self.place else { return None };
+        let is_there = fs::symlink_metadata(&self.path).is_ok_and(|found| self.is(&found));
+        (!is_there).then_some(RegionLost::Unplugged { device })
+    }
+
+    fn is(&self, found: &Metadata) -> bool {
+        (found.dev(), found.ino()) == self.file
     }
 
     /// How the region was lost, if an access found that it was.

@@ -43,7 +43,7 @@ impl Doorway {
         self,
         deadline: Instant,
         mut alive: impl FnMut() -> Result<bool, Error>,
-    ) -> Result<Channel, Error> {
+    ) -> Result<UnixStream, Error> {
         while !is_readable(self.name, &self.listener, (Instant::now() + LOOK).min(deadline))? {
             if !alive()? || Instant::now() >= deadline {
                 return Err(Error::Failed(format!("QEMU did not connect to the {}", self.name)));
@@ -51,7 +51,7 @@ impl Doorway {
         }
         let (stream, _) =
             self.listener.accept().map_err(Error::io(format!("cannot accept the {}", self.name)))?;
-        Ok(Channel { name: self.name, stream, received: Vec::new() })
+        Ok(stream)
     }
 }
 
@@ -64,6 +64,11 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// What comes over `stream`; `name` is what messages call it.
+    pub fn new(name: &'static str, stream: UnixStream) -> Self {
+        Self { name, stream, received: Vec::new() }
+    }
+
     /// Sends `bytes`. Blocks while the other side does not read.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use ivring_vm_config::qmp::MonitorError;
 use thiserror::Error;
 
 /// An error of the lab. The text says what to do next.
@@ -25,6 +26,12 @@ pub enum Error {
     /// A guest, QEMU or another program did not do what it was asked to.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<MonitorError> for Error {
+    fn from(error: MonitorError) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
 impl Error {

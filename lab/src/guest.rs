@@ -7,18 +7,22 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ivring_vm_config::qmp::Monitor;
 use serde_json::{Value, json};
 
 use crate::Error;
 use crate::channel::{Channel, Doorway};
 use crate::process::Process;
-use crate::qmp::Qmp;
 use crate::shell::{Answer, Shell};
 
 /// How long a guest may take until it takes commands. It takes 2 s on an idle machine.
 pub const BOOT_LIMIT: Duration = Duration::from_secs(120);
 /// How long QEMU may take to connect to the lab's sockets.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
+/// How long QEMU's monitor may take for an answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// What messages call the second serial port.
+pub(crate) const SHELL: &str = "guest's shell";
 /// How often the console is looked at while a line is awaited.
 const POLL: Duration = Duration::from_millis(10);
 /// How much of the console an error shows.
@@ -57,21 +61,24 @@ impl Booting {
     }
 
     /// Waits until QEMU has connected, and until `up` says that the guest runs.
-    fn connect(mut self, up: impl FnOnce(&mut Qmp, Channel) -> Result<Shell, Error>) -> Result<Guest, Error> {
+    fn connect(
+        mut self,
+        up: impl FnOnce(&mut Monitor, Channel) -> Result<Shell, Error>,
+    ) -> Result<Guest, Error> {
         let connected = Instant::now() + CONNECT_LIMIT;
-        let connect = |doorways: Doorways| -> Result<(Qmp, Shell), Error> {
+        let connect = |doorways: Doorways| -> Result<(Monitor, Shell), Error> {
             let mut alive = || self.process.status().map(|ended| ended.is_none());
             let shell = doorways.shell.accept(connected, &mut alive)?;
             let monitor = doorways.monitor.accept(connected, &mut alive)?;
-            let mut qmp = Qmp::open(monitor, connected)?;
-            let shell = up(&mut qmp, shell)?;
-            Ok((qmp, shell))
+            let mut monitor = Monitor::over(monitor, ANSWER_LIMIT)?;
+            let shell = up(&mut monitor, Channel::new(SHELL, shell))?;
+            Ok((monitor, shell))
         };
         match connect(self.doorways) {
-            Ok((qmp, shell)) => Ok(Guest {
+            Ok((monitor, shell)) => Ok(Guest {
                 name: self.name,
                 process: self.process,
-                qmp,
+                monitor,
                 shell,
                 console: Console { path: self.console, passed: 0 },
                 boot_time: self.started.elapsed(),
@@ -98,7 +105,7 @@ impl Booting {
 pub struct Guest {
     name: String,
     process: Process,
-    qmp: Qmp,
+    monitor: Monitor,
     shell: Shell,
     console: Console,
     boot_time: Duration,
@@ -129,7 +136,7 @@ impl Guest {
     ///
     /// [`Error::Failed`] if QEMU does not tell.
     pub fn processors(&mut self) -> Result<Vec<u32>, Error> {
-        let processors = self.qmp.execute("query-cpus-fast", &json!({}))?;
+        let processors = self.monitor.execute("query-cpus-fast", &json!({}))?;
         let thread = |processor: &Value| u32::try_from(processor["thread-id"].as_u64()?).ok();
         let threads = processors.as_array().and_then(|all| all.iter().map(thread).collect());
         threads.ok_or_else(|| Error::Failed(format!("QEMU lists no threads of processors: {processors}")))
@@ -180,7 +187,8 @@ impl Guest {
     ///
     /// [`Error::Failed`] if QEMU refuses.
     pub fn pause(&mut self) -> Result<(), Error> {
-        self.qmp.execute("stop", &json!({})).map(drop)
+        self.monitor.execute("stop", &json!({}))?;
+        Ok(())
     }
 
     /// Lets a paused guest go on.
@@ -189,7 +197,8 @@ impl Guest {
     ///
     /// [`Error::Failed`] if QEMU refuses.
     pub fn resume(&mut self) -> Result<(), Error> {
-        self.qmp.execute("cont", &json!({})).map(drop)
+        self.monitor.execute("cont", &json!({}))?;
+        Ok(())
     }
 
     /// Pulls the reset line: the guest boots anew, without warning, in the same QEMU process. Waits until it has.
@@ -199,11 +208,11 @@ impl Guest {
     /// [`Error::Failed`] if it does not boot within [`BOOT_LIMIT`].
     pub fn reset(&mut self) -> Result<(), Error> {
         // The command line makes a reset end QEMU, so that a kernel that panics does not do so for ever.
-        self.qmp.execute("set-action", &json!({ "reboot": "reset" }))?;
+        self.monitor.execute("set-action", &json!({ "reboot": "reset" }))?;
         let started = Instant::now();
-        self.qmp.execute("system_reset", &json!({}))?;
+        self.monitor.execute("system_reset", &json!({}))?;
         self.shell.wait_again(started + BOOT_LIMIT)?;
-        self.qmp.execute("set-action", &json!({ "reboot": "shutdown" }))?;
+        self.monitor.execute("set-action", &json!({ "reboot": "shutdown" }))?;
         self.boot_time = started.elapsed();
         Ok(())
     }

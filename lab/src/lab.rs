@@ -11,7 +11,7 @@ use ivring_vm_config::{Shmem, Size};
 
 use crate::accelerator::Accelerator;
 use crate::channel::Doorway;
-use crate::guest::{BOOT_LIMIT, Booting, Doorways, Guest};
+use crate::guest::{BOOT_LIMIT, Booting, Doorways, Guest, SHELL};
 use crate::initramfs::GuestFile;
 use crate::keeper::Keeper;
 use crate::logs::fresh_logs;
@@ -240,7 +240,7 @@ impl Lab {
             hardware: &plan.hardware,
         };
         let doorways = Doorways {
-            shell: Doorway::open("guest's shell", &shell)?,
+            shell: Doorway::open(SHELL, &shell)?,
             monitor: Doorway::open("QEMU monitor", &monitor)?,
         };
         let process = Process::start(

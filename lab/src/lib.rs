@@ -43,7 +43,6 @@ mod packages;
 mod prerequisites;
 mod process;
 mod qemu;
-mod qmp;
 mod scribbler;
 mod shell;
 pub mod verify;

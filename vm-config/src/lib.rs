@@ -40,6 +40,7 @@ mod placement;
 mod plan;
 mod position;
 mod qemu_args;
+pub mod qmp;
 mod refuse;
 mod request;
 mod secrets;

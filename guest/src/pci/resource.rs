@@ -45,6 +45,12 @@ impl Resource {
         self.flags & PREFETCHABLE != 0
     }
 
+    /// Whether the kernel knows of no such BAR.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        *self == NONE
+    }
+
     /// Whether it has an address on the bus, without which it can't be mapped.
     #[must_use]
     pub fn is_assigned(&self) -> bool {

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ivring_vm_config::qmp::Monitor;
 use serde_json::{Value, json};
 
 use super::{Booting, Guest, POLL};
 use crate::Error;
-use crate::qmp::Qmp;
 use crate::shell::Shell;
 
 /// How long a guest's memory may take to a file or back.
@@ -35,7 +35,7 @@ impl Guest {
 
     /// Has the monitor for people do something; it says something only if it does not.
     fn order(&mut self, command: &str) -> Result<(), Error> {
-        let answer = self.qmp.execute("human-monitor-command", &json!({ "command-line": command }))?;
+        let answer = self.monitor.execute("human-monitor-command", &json!({ "command-line": command }))?;
         match answer.as_str().map(str::trim) {
             Some("") => Ok(()),
             said => Err(Error::Failed(said.unwrap_or("QEMU's monitor answers with no text").to_owned())),
@@ -50,11 +50,11 @@ impl Guest {
     pub fn write_to(&mut self, path: &Path) -> Result<(), Error> {
         self.pause()?;
         let uri = format!("exec:cat >{}", path.display());
-        if let Err(error) = self.qmp.execute("migrate", &json!({ "uri": uri })) {
+        if let Err(error) = self.monitor.execute("migrate", &json!({ "uri": uri })) {
             self.resume()?;
-            return Err(error);
+            return Err(error.into());
         }
-        wait_until(&mut self.qmp, "query-migrate", "completed")
+        wait_until(&mut self.monitor, "query-migrate", "completed")
     }
 }
 
@@ -65,10 +65,10 @@ impl Booting {
     ///
     /// As [`Booting::wait`].
     pub fn restore(self, path: &Path) -> Result<Guest, Error> {
-        self.connect(|qmp, shell| {
-            qmp.execute("migrate-incoming", &json!({ "uri": format!("exec:cat {}", path.display()) }))?;
-            wait_until(qmp, "query-status", "paused")?;
-            qmp.execute("cont", &json!({}))?;
+        self.connect(|monitor, shell| {
+            monitor.execute("migrate-incoming", &json!({ "uri": format!("exec:cat {}", path.display()) }))?;
+            wait_until(monitor, "query-status", "paused")?;
+            monitor.execute("cont", &json!({}))?;
             Ok(Shell::restored(shell))
         })
     }
@@ -79,18 +79,18 @@ impl Booting {
     ///
     /// As [`Booting::wait`].
     pub fn go_on(self) -> Result<Guest, Error> {
-        self.connect(|qmp, shell| {
-            wait_until(qmp, "query-status", "running")?;
+        self.connect(|monitor, shell| {
+            wait_until(monitor, "query-status", "running")?;
             Ok(Shell::restored(shell))
         })
     }
 }
 
 /// Asks until the answer has this status.
-fn wait_until(qmp: &mut Qmp, command: &str, status: &str) -> Result<(), Error> {
+fn wait_until(monitor: &mut Monitor, command: &str, status: &str) -> Result<(), Error> {
     let deadline = Instant::now() + MIGRATION_LIMIT;
     loop {
-        let answer = qmp.execute(command, &json!({}))?;
+        let answer = monitor.execute(command, &json!({}))?;
         let found = answer.get("status").and_then(Value::as_str);
         if found == Some(status) {
             return Ok(());

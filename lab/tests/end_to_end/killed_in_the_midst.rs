@@ -108,7 +108,7 @@ fn whoever_sends_to_a_guest_that_is_reset_or_loses_power_is_told_what_did_not_ar
     let on_console = journal_on_console(guest.console());
     guest.kill().expect("it runs");
     host.signal(Signal::SIGCONT);
-    host.wait_for_detail(&peer, "detached", "the virtual machine is gone");
+    host.wait_for_detail(&peer, "detached", "the virtual machine is gone, or its device");
 
     let mut guest = boot();
     let process = start_in(&mut guest, &LAST);

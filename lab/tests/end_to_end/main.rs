@@ -8,6 +8,7 @@ mod boot_order;
 mod commands;
 mod daemon;
 mod host_processes;
+mod hot_plug;
 mod joining;
 mod killed;
 mod killed_in_the_midst;

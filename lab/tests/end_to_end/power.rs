@@ -53,7 +53,7 @@ fn what_a_guest_published_before_its_power_failed_is_delivered() {
     guest.kill().expect("it runs");
     host.signal(Signal::SIGCONT);
 
-    assert_eq!(host.wait_for_event(&peer, "detached"), "the virtual machine is gone");
+    assert_eq!(host.wait_for_event(&peer, "detached"), "the virtual machine is gone, or its device");
     check(&published, HOST, &host.journal(), &peer).expect("all that the guest published came");
     let last = host.journal().pop();
     assert!(
@@ -153,7 +153,7 @@ fn the_operator_sees_a_guest_paused_gone_and_back() {
 
     guest.kill().expect("it runs");
     wait_for("its channel is free", || daemon.guests().is_empty().then_some(()));
-    daemon.wait_for_line(&["web1", "the virtual machine is gone"]);
+    daemon.wait_for_line(&["web1", "the virtual machine is gone, or its device"]);
     let mut guest = boot(&lab, &plan);
     assert_eq!(wait_until_attached(&mut guest), channel);
     daemon.assert_answers("web1");

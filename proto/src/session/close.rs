@@ -13,7 +13,7 @@ pub enum CloseReason {
     Superseded,
     /// The operator took the channel away.
     Evicted,
-    /// The VM is gone: nobody but the host maps its region any more.
+    /// The VM is gone, or its device was unplugged: nothing of it maps the region any more.
     VmGone,
     /// The guest has booted anew.
     Rebooted,
@@ -67,7 +67,7 @@ impl core::fmt::Display for CloseReason {
             CloseReason::HostFault => "the host found a fault in what the guest wrote",
             CloseReason::Superseded => "a newer program with the same identity took the channel",
             CloseReason::Evicted => "evicted by the operator",
-            CloseReason::VmGone => "the virtual machine is gone",
+            CloseReason::VmGone => "the virtual machine is gone, or its device",
             CloseReason::Rebooted => "the guest has booted anew",
             CloseReason::SecondWriter => {
                 "somebody else writes with the same identity (clone, rollback or second program)"

@@ -9,6 +9,7 @@ mod options;
 mod outcome;
 mod patch;
 mod qemu_args;
+mod qmp;
 mod question;
 mod remove;
 mod rollback;
@@ -42,6 +43,7 @@ Examples:
   ivring-vm-config remove --all                                  take it from them
   ivring-vm-config host check                                    whether this host can do it, and what to do if not
   qemu-system-x86_64 ... $(ivring-vm-config qemu-args)           start QEMU with the region fg_i3
+  ivring-vm-config qmp attach --socket /run/web1.qmp             plug it into a QEMU that runs without libvirt
   ivring-vm-config xml > shmem.xml                               then: virsh attach-device DOMAIN shmem.xml --config
   ivring-vm-config patch web1.xml > web1-with-device.xml         the XML of a domain, with the device
 
@@ -74,6 +76,8 @@ enum Command {
     Rollback(rollback::RollbackOptions),
     /// Whether this host has all that it takes, and the remedies
     Host(host::HostOptions),
+    /// Plugs the device into a QEMU that runs and is none of libvirt's
+    Qmp(qmp::QmpOptions),
 }
 
 /// Why the command ends without having done what was asked.
@@ -101,6 +105,7 @@ fn main() -> ExitCode {
         Command::Remove(options) => options.run(),
         Command::Rollback(options) => options.run(),
         Command::Host(options) => options.run(),
+        Command::Qmp(options) => options.run(),
     };
     match result {
         Ok(code) => ExitCode::from(code),

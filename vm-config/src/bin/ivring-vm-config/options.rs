@@ -8,7 +8,7 @@ use crate::{Failure, exit};
 
 /// How the region is called.
 #[derive(Debug, Args)]
-struct NameOption {
+pub struct NameOption {
     /// Name of the region: the file /dev/shm/NAME
     #[arg(long, default_value = "fg_i3")]
     name: String,
@@ -18,6 +18,11 @@ impl NameOption {
     /// The region of the size `size`, or what is wrong with its name.
     fn region(&self, size: Size) -> Result<Shmem, String> {
         Shmem::new(&self.name, size).map_err(|error| format!("--name: {error}"))
+    }
+
+    /// The region, where its size does not matter.
+    pub fn any_size(&self) -> Result<Shmem, String> {
+        self.region(Size::SMALLEST)
     }
 }
 
@@ -98,7 +103,7 @@ impl WhichOptions {
     }
 
     fn base(&self) -> Result<Shmem, BadOptions> {
-        self.name.region(Size::SMALLEST).map_err(BadOptions::Value)
+        self.name.any_size().map_err(BadOptions::Value)
     }
 }
 
