@@ -8,3 +8,4 @@ mod placement;
 mod remove;
 mod rollback;
 mod standing;
+mod styles;
