@@ -2,6 +2,7 @@
 
 mod apply;
 mod driver;
+mod hooks;
 mod live;
 mod machine;
 mod placement;
