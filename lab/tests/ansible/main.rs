@@ -29,6 +29,7 @@ host1 ivring_operators='[\"alice\"]' ivring_exclude='[\"win*\"]' ivring_options=
 guest1 ivring_agent_options='{\"name\": \"a \\\"guest\\\"\"}'
 [all:vars]
 ansible_connection=local
+ansible_python_interpreter=/usr/bin/python3
 ivring_size=1M
 ";
 
@@ -101,15 +102,14 @@ impl Machine {
              export ANSIBLE_PIPELINING=1 ANSIBLE_NOCOLOR=1 LC_ALL=C.UTF-8
              ansible-playbook -i /run/inventory.ini site.yml {watch} {options}"
         );
-        let begun = std::time::Instant::now();
         let said = self.shell(&script);
-        eprintln!("TIME {:?}", begun.elapsed());
         let changed = |machine: &str| {
             let recap = said.lines().rev().find(|line| line.starts_with(machine));
             let count = recap.and_then(|line| line.split_once("changed=")?.1.split(' ').next()?.parse().ok());
             count.unwrap_or_else(|| panic!("nothing is told of {machine}: {said}"))
         };
-        eprintln!("{said}");
+        // Shown if the test fails.
+        println!("{said}");
         Played { host: changed("host1"), guest: changed("guest1") }
     }
 
@@ -165,7 +165,7 @@ fn the_role_installs_repeats_and_removes() {
     assert_eq!(with_device, [true, true, false]);
     assert!(machine.shell("id -nG alice").split_whitespace().any(|group| group == "ivring"));
     let agent: Value =
-        serde_json::from_str(&machine.shell("ivring-agent status --json")).expect("it answers");
+        serde_json::from_str(&machine.shell("ivring-agent status --json || true")).expect("it answers");
     assert_eq!(agent["name"], "a \"guest\"", "{agent}");
     let processes = machine.shell("cat /run/units/*.pid");
 
@@ -177,5 +177,5 @@ fn the_role_installs_repeats_and_removes() {
     assert!(gone.host > 2 && gone.guest > 0, "{gone:?}");
     assert_eq!(machine.installed(), format!("{before}/dev/shm/fg_i3\n"), "but for the region");
     assert_eq!(machine.domains(), domains);
-    assert_eq!(machine.shell("ls /run/units"), "ivring-agent.pid\n", "{}", machine.shell("cat /run/told"));
+    assert_eq!(machine.shell("ls /run/units"), "", "no service runs or is enabled");
 }

@@ -2,7 +2,9 @@
 # Stands for systemd: knows which units are enabled, runs the programs that they name, and notes what it is told.
 echo "$*" >>/run/told
 mkdir -p /run/units /run/systemd/system
-for unit; do :; done
+for word; do
+    case $word in -*) ;; *) unit=$word ;; esac
+done
 unit=${unit%.service}
 file=/etc/systemd/system/$unit.service
 process=/run/units/$unit.pid
@@ -15,7 +17,7 @@ start() {
     program=$(cat "$file" "$file".d/*.conf 2>/dev/null | sed -n 's/^ExecStart=\(.\)/\1/p' | tail -n 1)
     # The directory of RuntimeDirectory=.
     mkdir -p "/run/$unit"
-    eval "$program" </dev/null >>"/var/log/$unit.log" 2>&1 &
+    eval "exec $program" </dev/null >>"/var/log/$unit.log" 2>&1 &
     echo $! >"$process"
 }
 
@@ -23,6 +25,7 @@ stop() {
     runs || return 0
     kill "$(cat "$process")"
     while runs; do sleep 0.05; done
+    rm "$process"
 }
 
 case $1 in
