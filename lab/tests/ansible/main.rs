@@ -3,12 +3,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ivring_lab::{
     Artifacts, Error, PrivateLibvirtd, ansible_or_skip, build_vm_config, libvirt_or_skip, or_skip,
 };
 use serde_json::Value;
 
+/// Many times what the watch takes.
+const LIMIT: Duration = Duration::from_secs(60);
 /// Where the checkout is, inside.
 const CHECKOUT: &str = "/run/checkout";
 
@@ -76,14 +80,41 @@ impl Machine {
         self.libvirtd.write("/run/inventory.ini", INVENTORY.as_bytes())?;
         self.shell("chmod 0644 /run/inventory.ini");
         self.libvirtd.write("/run/programs/systemctl", include_bytes!("systemctl.sh"))?;
-        for (name, machine) in [("web1", "pc"), ("db1", "q35"), ("win1", "q35")] {
-            let xml = format!(
-                "<domain type='qemu'><name>{name}</name><memory unit='MiB'>64</memory>
-                 <os><type arch='x86_64' machine='{machine}'>hvm</type></os></domain>"
-            );
-            self.libvirtd.virsh(&["define", "/dev/stdin"], xml.as_bytes())?;
+        [("web1", "pc"), ("db1", "q35"), ("win1", "q35")]
+            .into_iter()
+            .try_for_each(|(name, machine)| self.define(name, machine))
+    }
+
+    fn define(&self, name: &str, machine: &str) -> Result<(), Error> {
+        let xml = format!(
+            "<domain type='qemu'><name>{name}</name><memory unit='MiB'>64</memory>
+             <os><type arch='x86_64' machine='{machine}'>hvm</type></os></domain>"
+        );
+        self.libvirtd.virsh(&["define", "/dev/stdin"], xml.as_bytes()).map(drop)
+    }
+
+    /// What libvirt keeps of a domain.
+    fn xml(&self, domain: &str) -> String {
+        let asked = self.libvirtd.virsh(&["dumpxml", "--inactive", "--security-info", domain], b"");
+        asked.expect("it is there")
+    }
+
+    /// The watch runs, with the options that the role has for it.
+    fn gives_a_later_domain_the_device(&self) {
+        for name in ["win2", "late1"] {
+            self.define(name, "pc").expect("libvirt takes it");
         }
-        Ok(())
+        let deadline = Instant::now() + LIMIT;
+        while !self.xml("late1").contains("<shmem name='fg_i3'>") {
+            let log = self.shell("cat /var/log/ivring-vm-config-watch.log");
+            assert!(Instant::now() < deadline, "not within {LIMIT:?}: {log}");
+            thread::sleep(Duration::from_millis(100));
+        }
+        assert!(self.xml("late1").contains("<size unit='M'>1</size>"));
+        assert!(!self.xml("win2").contains("<shmem"));
+        for name in ["win2", "late1"] {
+            self.libvirtd.virsh(&["undefine", name], b"").expect("it is removed");
+        }
     }
 
     /// Runs a script, which must succeed; what it prints.
@@ -113,10 +144,9 @@ impl Machine {
         Played { host: changed("host1"), guest: changed("guest1") }
     }
 
-    /// What libvirt keeps of each domain.
-    fn domains(&self) -> Vec<String> {
-        let xml = |name| self.libvirtd.virsh(&["dumpxml", "--inactive", "--security-info", name], b"");
-        ["web1", "db1", "win1"].into_iter().map(|name| xml(name).expect("it is there")).collect()
+    /// What libvirt keeps of the domains that are there from the beginning.
+    fn domains(&self) -> [String; 3] {
+        ["web1", "db1", "win1"].map(|name| self.xml(name))
     }
 
     /// The files that the role puts somewhere, as far as they are there.
@@ -160,9 +190,11 @@ fn the_role_installs_repeats_and_removes() {
     let listed = machine.shell("ivring ls --json || true");
     let listed: Value = serde_json::from_str(&listed).expect("ivringd answers");
     assert_eq!(listed["guests"].as_array().map(Vec::len), Some(0), "{listed}");
-    let with_device: Vec<bool> =
-        machine.domains().iter().map(|xml| xml.contains("<shmem name='fg_i3'>")).collect();
+    let with_device = machine.domains().map(|xml| xml.contains("<shmem name='fg_i3'>"));
     assert_eq!(with_device, [true, true, false]);
+    if machine.watch {
+        machine.gives_a_later_domain_the_device();
+    }
     assert!(machine.shell("id -nG alice").split_whitespace().any(|group| group == "ivring"));
     let agent: Value =
         serde_json::from_str(&machine.shell("ivring-agent status --json || true")).expect("it answers");
