@@ -1,4 +1,4 @@
-//! The programs that a guest needs, found or installed: QEMU, a static busybox and a kernel; and libvirt for tests.
+//! The programs that a guest needs, found or installed: QEMU, a static busybox and a kernel; and libvirt and others for tests.
 
 use std::env;
 use std::fs;
@@ -18,6 +18,10 @@ const DISK_PACKAGE: &str = "qemu-utils";
 const VIRSH_PACKAGE: &str = "libvirt-clients";
 /// Of all packages of libvirt's daemon the one that holds the program and no unit: nothing starts when it is installed.
 const LIBVIRTD_PACKAGE: &str = "libvirt-daemon";
+/// Ansible without the collections that the role does without.
+const ANSIBLE_PACKAGE: &str = "ansible-core";
+/// What has `systemd-sysusers` and `systemd-tmpfiles`; nothing starts when it is installed.
+const SYSTEMD_PACKAGE: &str = "systemd";
 
 /// What lets the host run programs in a guest, for guests.
 const GUEST_AGENT_PACKAGE: &str = "qemu-guest-agent";
@@ -114,6 +118,22 @@ pub(crate) fn prepare_python(consent: Consent) -> Result<(), Error> {
         install(&["python3"], false, consent)?;
     }
     Ok(())
+}
+
+/// Finds or installs ansible-playbook, and what a host with systemd makes accounts and files with, for the test of the role.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub fn prepare_ansible(consent: Consent) -> Result<(), Error> {
+    let mut packages = Vec::new();
+    if in_path("ansible-playbook").is_none() {
+        packages.push(ANSIBLE_PACKAGE);
+    }
+    if in_path("systemd-sysusers").is_none() || in_path("systemd-tmpfiles").is_none() {
+        packages.push(SYSTEMD_PACKAGE);
+    }
+    if packages.is_empty() { Ok(()) } else { install(&packages, false, consent) }
 }
 
 /// Finds or installs `qemu-img`, for guests with a disk in which QEMU keeps snapshots.

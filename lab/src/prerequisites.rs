@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use crate::{Consent, Error, Tools, prepare, prepare_disks, prepare_libvirt};
+use crate::{Consent, Error, Tools, prepare, prepare_ansible, prepare_disks, prepare_libvirt};
 
 /// The programs for a test, or `None` after a line that says why it is skipped.
 ///
@@ -27,6 +27,16 @@ pub fn tools_or_skip(test: &str) -> Option<Tools> {
 #[must_use]
 pub fn libvirt_or_skip(test: &str) -> Option<()> {
     or_skip(test, prepare_libvirt(consent()))
+}
+
+/// As [`tools_or_skip`], for a test that runs Ansible.
+///
+/// # Panics
+///
+/// As [`tools_or_skip`].
+#[must_use]
+pub fn ansible_or_skip(test: &str) -> Option<()> {
+    or_skip(test, prepare_ansible(consent()))
 }
 
 /// As [`tools_or_skip`], for a test whose guests have disks: `qemu-img`.

@@ -78,7 +78,7 @@ impl<'t> Domain<'t> {
         Ok(Self {
             text,
             name: text_of(root, "name"),
-            uuid: text_of(root, "uuid"),
+            uuid: text_of(root, "uuid").or_else(|| smbios_uuid(root)),
             live: root.attribute("id").map(|_| root_at),
             root_at,
             machine_at: os_type.map_or(root_at, |os_type| Position::of(text, os_type.range().start)),
@@ -118,7 +118,7 @@ impl<'t> Domain<'t> {
         self.name.as_deref()
     }
 
-    /// The UUID of the domain, as it is written.
+    /// The UUID of the domain, as it is written: its own, or without one that among its SMBIOS strings, as libvirt takes it.
     #[must_use]
     pub fn uuid(&self) -> Option<&str> {
         self.uuid.as_deref()
@@ -254,6 +254,18 @@ fn devices<'a, 'i>(root: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
     root.children()
         .filter(move |node| plain(node) && node.has_tag_name("devices"))
         .flat_map(move |devices| devices.children().filter(move |node| plain(node)))
+}
+
+/// The UUID that the firmware is to show. A domain that names no other is given this one by libvirt
+/// (`virSysinfoSystemParseXML`); KubeVirt writes it here alone.
+fn smbios_uuid(root: Node<'_, '_>) -> Option<String> {
+    let is_smbios =
+        |node: &Node<'_, '_>| node.has_tag_name("sysinfo") && node.attribute("type") == Some("smbios");
+    let is_uuid = |node: &Node<'_, '_>| node.has_tag_name("entry") && node.attribute("name") == Some("uuid");
+    let strings = root.children().find(is_smbios)?;
+    let uuid = child(strings, "system")?.children().find(is_uuid)?;
+    let text = uuid.text()?.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn text_of(parent: Node<'_, '_>, name: &str) -> Option<String> {

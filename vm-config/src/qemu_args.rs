@@ -1,57 +1,14 @@
-//! The device on the command line of a QEMU that is started by hand.
+//! The device on the command line of a QEMU that libvirt does not own, or not with this device.
+
+mod machine;
+mod style;
 
 use thiserror::Error;
 
-use crate::{DEFAULT_SLOT, Model, Role, Shmem};
+pub use machine::Machine;
+pub use style::Style;
 
-/// The machine type of a QEMU process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Machine {
-    /// i440FX: bus 0 is `pci.0`.
-    #[default]
-    Pc,
-    /// ICH9: bus 0 is `pcie.0`, and its slot 0x1f is taken.
-    Q35,
-}
-
-impl Machine {
-    /// The slot the device takes if nothing else is asked for: the last that is free on every such machine, and 0x10
-    /// on `q35`, whose own devices take several of the upper ones.
-    #[must_use]
-    pub fn default_slot(self) -> u8 {
-        match self {
-            Self::Pc => DEFAULT_SLOT,
-            Self::Q35 => 0x10,
-        }
-    }
-
-    fn bus(self) -> &'static str {
-        match self {
-            Self::Pc => "pci.0",
-            Self::Q35 => "pcie.0",
-        }
-    }
-
-    /// Whose slot `slot` of bus 0 is on every such machine, if it is anyone's.
-    pub(crate) fn owner(self, slot: u8) -> Option<&'static str> {
-        match (self, slot) {
-            (_, 0) => Some("the host bridge"),
-            (Self::Pc, 1) => Some("the PIIX3 (ISA bridge, IDE, USB, power management)"),
-            (Self::Q35, 0x1f) => Some("the ICH9 (LPC bridge, SATA, SMBus)"),
-            _ => None,
-        }
-    }
-}
-
-/// How the arguments are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Style {
-    /// `key=value,...`, which every QEMU reads.
-    #[default]
-    Legacy,
-    /// JSON objects, which `-object` reads since QEMU 6.0 and `-device` since 6.2.
-    Json,
-}
+use crate::{Model, Role, Shmem};
 
 /// Why there are no arguments for such a device.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -84,7 +41,8 @@ pub struct QemuArgs {
     pub model: Model,
     /// Its role; `None` says nothing.
     pub role: Option<Role>,
-    /// The slot of bus 0; `None` for [`Machine::default_slot`].
+    /// The slot of bus 0; `None` for one that is free: [`Machine::default_slot`], and another where the style is that of
+    /// Proxmox VE.
     pub slot: Option<u8>,
 }
 
@@ -92,48 +50,58 @@ impl QemuArgs {
     /// The arguments that give the device for `region` to a QEMU process.
     ///
     /// `share=on` is the one that must not be forgotten: without it QEMU starts, and guest and host write to copies.
-    /// JSON arguments hold no white space, so that a shell splits them rightly out of `$(...)`.
+    /// JSON arguments hold no white space, so that a shell splits them rightly out of `$(...)`. Bus and slot are always
+    /// said, for libvirt has QEMU create devices with `key=value` before its own, which would take the slot of one of them.
     ///
     /// # Errors
     ///
     /// [`QemuArgsError`].
     pub fn render(self, region: &Shmem) -> Result<Vec<String>, QemuArgsError> {
-        let slot = self.slot.unwrap_or_else(|| self.machine.default_slot());
-        if let Some(owner) = self.machine.owner(slot) {
-            return Err(QemuArgsError::SlotTaken { slot, owner, instead: self.machine.default_slot() });
+        let usual = self.style.default_slot(self.machine);
+        let slot = self.slot.unwrap_or(usual);
+        if let Some(owner) = self.style.owner(self.machine, slot) {
+            return Err(QemuArgsError::SlotTaken { slot, owner, instead: usual });
         }
         let (name, size, path, bus) = (region.name(), region.size(), region.path(), self.machine.bus());
         let master = self.role.map(|role| if role == Role::Master { "on" } else { "off" });
-        let (object, mut device) = match (self.model, self.style) {
+        let (object, device) = match (self.model, self.style) {
             (Model::Legacy, Style::Json) => return Err(QemuArgsError::LegacyHasNoJson),
-            (Model::Legacy, Style::Legacy) => {
+            (Model::Legacy, _) => {
                 let role = self.role.map(|role| format!("role={},", role.name())).unwrap_or_default();
                 let size = size.mib();
                 let device = format!("ivshmem,shm={name},size={size}m,{role}bus={bus},addr={slot:#x}");
                 return Ok(vec!["-device".to_owned(), device]);
             }
-            (Model::Plain, Style::Legacy) => (
-                format!("memory-backend-file,id=shmem-{name},mem-path={path},size={size},share=on"),
-                format!("ivshmem-plain,memdev=shmem-{name},bus={bus},addr={slot:#x}"),
-            ),
-            (Model::Plain, Style::Json) => (
-                format!(
-                    r#"{{"qom-type":"memory-backend-file","id":"shmem-{name}","mem-path":"{path}","size":{},"share":true}}"#,
-                    size.bytes()
-                ),
-                format!(
-                    r#"{{"driver":"ivshmem-plain","memdev":"shmem-{name}","bus":"{bus}","addr":"{slot:#x}""#
-                ),
-            ),
-        };
-        match self.style {
-            Style::Legacy => device.push_str(&master.map(|on| format!(",master={on}")).unwrap_or_default()),
-            Style::Json => {
-                device.push_str(&master.map(|on| format!(r#","master":"{on}""#)).unwrap_or_default());
-                device.push('}');
+            (Model::Plain, Style::Json) => {
+                let master = master.map(|on| format!(r#","master":"{on}""#)).unwrap_or_default();
+                (
+                    format!(
+                        r#"{{"qom-type":"memory-backend-file","id":"shmem-{name}","mem-path":"{path}","size":{},"share":true}}"#,
+                        size.bytes()
+                    ),
+                    format!(
+                        r#"{{"driver":"ivshmem-plain","memdev":"shmem-{name}","bus":"{bus}","addr":"{slot:#x}"{master}}}"#
+                    ),
+                )
             }
-        }
+            (Model::Plain, _) => {
+                let master = master.map(|on| format!(",master={on}")).unwrap_or_default();
+                (
+                    format!("memory-backend-file,id=shmem-{name},mem-path={path},size={size},share=on"),
+                    format!("ivshmem-plain,memdev=shmem-{name},bus={bus},addr={slot:#x}{master}"),
+                )
+            }
+        };
         Ok(vec!["-object".to_owned(), object, "-device".to_owned(), device])
+    }
+
+    /// The same as the text that the style is for: a line for a shell, or what is pasted into a file.
+    ///
+    /// # Errors
+    ///
+    /// [`QemuArgsError`].
+    pub fn text(self, region: &Shmem) -> Result<String, QemuArgsError> {
+        Ok(self.style.lay_out(&self.render(region)?))
     }
 }
 
@@ -193,6 +161,44 @@ mod tests {
         for (machine, slot) in [(Machine::Q35, 0x1f), (Machine::Pc, 1), (Machine::Pc, 0)] {
             let args = QemuArgs { machine, slot: Some(slot), ..QemuArgs::default() };
             assert!(matches!(args.render(&region()), Err(QemuArgsError::SlotTaken { .. })), "{slot}");
+        }
+    }
+
+    #[test]
+    fn each_style_is_the_same_arguments_for_another_reader() {
+        let text = |style| QemuArgs { style, ..QemuArgs::default() }.text(&region()).unwrap();
+        let object = "memory-backend-file,id=shmem-fg_i3,mem-path=/dev/shm/fg_i3,size=8M,share=on";
+        let device = "ivshmem-plain,memdev=shmem-fg_i3,bus=pci.0,addr=0x1f";
+        assert_eq!(text(Style::Legacy), format!("-object {object} -device {device}\n"));
+        assert_eq!(
+            text(Style::Proxmox),
+            format!("args: -object {object} -device {}\n", device.replace("0x1f", "0x1a"))
+        );
+        assert_eq!(
+            text(Style::Vagrant),
+            ["-object", object, "-device", device]
+                .map(|argument| format!("libvirt.qemuargs :value => '{argument}'\n"))
+                .concat()
+        );
+        assert_eq!(
+            text(Style::LibvirtCommandline),
+            format!(
+                "<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n  <qemu:arg \
+                 value='-object'/>\n  <qemu:arg value='{object}'/>\n  <qemu:arg value='-device'/>\n  <qemu:arg \
+                 value='{device}'/>\n</qemu:commandline>\n"
+            )
+        );
+    }
+
+    #[test]
+    fn slots_that_proxmox_takes_by_itself_are_refused_there_alone() {
+        for (machine, slots) in [(Machine::Pc, 0x1e..=0x1f), (Machine::Q35, 0x1a..=0x1e)] {
+            for slot in slots {
+                let args = QemuArgs { machine, slot: Some(slot), ..QemuArgs::default() };
+                args.render(&region()).unwrap();
+                let refused = QemuArgs { style: Style::Proxmox, ..args }.render(&region()).unwrap_err();
+                assert!(refused.to_string().contains("Proxmox"), "{refused}");
+            }
         }
     }
 }

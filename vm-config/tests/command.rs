@@ -40,6 +40,9 @@ fn machine_style_and_model_say_how_it_is_written() {
         (["qemu-args", "--model", "legacy"], "-device ivshmem,shm=fg_i3,size=8m,bus=pci.0,addr=0x1f\n"),
         (["qemu-args", "--style", "json"], "\"bus\":\"pci.0\",\"addr\":\"0x1f\"}\n"),
         (["qemu-args", "--role", "master"], "addr=0x1f,master=on\n"),
+        (["qemu-args", "--style", "proxmox"], "bus=pci.0,addr=0x1a\n"),
+        (["qemu-args", "--style", "vagrant"], "bus=pci.0,addr=0x1f'\n"),
+        (["qemu-args", "--style", "libvirt-commandline"], "bus=pci.0,addr=0x1f'/>\n</qemu:commandline>\n"),
     ] {
         let output = run(&args);
         assert_eq!(output.status.code(), Some(0), "{args:?}");
@@ -48,6 +51,9 @@ fn machine_style_and_model_say_how_it_is_written() {
     let taken = run(&["qemu-args", "--machine", "q35", "--slot", "0x1f"]);
     assert_eq!(taken.status.code(), Some(3));
     assert!(text(&taken.stderr).contains("ICH9"), "{}", text(&taken.stderr));
+    let taken = run(&["qemu-args", "--style", "proxmox", "--slot", "0x1f"]);
+    assert_eq!(taken.status.code(), Some(3));
+    assert!(text(&taken.stderr).contains("such as --slot 0x1a"), "{}", text(&taken.stderr));
 }
 
 #[test]

@@ -112,7 +112,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
     #[test]
-    fn patch_then_remove_is_nothing(xml in domain()) {
+    fn case_54_patch_then_remove_is_nothing(xml in domain()) {
         let before = Domain::read(xml.as_bytes()).unwrap();
         let Ok(plan) = Plan::install(&before, &request()) else {
             return Ok(());

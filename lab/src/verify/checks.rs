@@ -7,7 +7,10 @@ use std::time::Duration;
 use super::{Check, Tally, no_std};
 use crate::cargo::{cargo, into_folder, with_flags};
 use crate::packages::{prepare_compiler, prepare_guest_agent, prepare_python};
-use crate::{Artifacts, Consent, Error, Fuzz, FuzzTarget, elf, fuzz, prepare, prepare_libvirt, workspace};
+use crate::{
+    Artifacts, Consent, Error, Fuzz, FuzzTarget, elf, fuzz, prepare, prepare_ansible, prepare_libvirt,
+    workspace,
+};
 
 /// The agent travels into every guest: it must stay smaller than this.
 const AGENT_LIMIT: usize = 6 << 20;
@@ -91,6 +94,7 @@ fn programs(consent: Consent) -> Result<Tally, Error> {
         .and_then(|_| prepare_python(consent))
         .and_then(|()| prepare_compiler(consent))
         .and_then(|()| prepare_libvirt(consent))
+        .and_then(|()| prepare_ansible(consent))
         .and_then(|()| prepare_guest_agent(consent).map(drop));
     match prepared {
         Ok(()) => Ok(Tally::PASSED),

@@ -2,9 +2,11 @@
 
 mod apply;
 mod driver;
+mod hooks;
 mod live;
 mod machine;
 mod placement;
 mod remove;
 mod rollback;
 mod standing;
+mod styles;

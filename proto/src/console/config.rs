@@ -124,7 +124,9 @@ pub fn parse_with_config_from<P: Parser>(
             (program.find_subcommand(name).unwrap_or(&program), matches, at)
         }
     };
-    let Some((path, text)) = read(matches, usual)? else {
+    // Not asked of the matches: those of an optimised build take every name for that of an option.
+    let has_file = command.get_arguments().any(|option| option.get_id() == CONFIG);
+    let Some((path, text)) = has_file.then(|| read(matches, usual)).transpose()?.flatten() else {
         return Ok(P::from_arg_matches(&given)?);
     };
     let table = text.parse().map_err(|source| ConfigError::Toml { path: path.clone(), source })?;
@@ -145,10 +147,9 @@ fn is_given(matches: &ArgMatches, option: &str) -> bool {
     matches.value_source(option) == Some(ValueSource::CommandLine)
 }
 
-/// The file to take and its text.
+/// The file to take and its text; of a command that has the option.
 fn read(matches: &ArgMatches, usual: &Path) -> Result<Option<(PathBuf, String)>, ConfigError> {
-    // The error says that the command has no such option.
-    let Ok(named) = matches.try_get_one::<PathBuf>(CONFIG) else { return Ok(None) };
+    let named = matches.get_one::<PathBuf>(CONFIG);
     let path = named.map_or(usual, PathBuf::as_path);
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some((path.to_owned(), text))),

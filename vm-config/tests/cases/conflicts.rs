@@ -189,12 +189,24 @@ fn a_region_of_its_own_is_named_by_the_uuid() {
     let request = Request::per_domain(Shmem::new("fg_i3", "8M".parse().unwrap()).unwrap()).unwrap();
     let xml = domain("pc", "");
     let name = "fg_i3-c7a5fdbd-edaf-9455-926a-d65c16db1809";
-    let read = Domain::read(xml.as_bytes()).unwrap();
-    let plan = Plan::install(&read, &request).unwrap();
-    assert_eq!(plan.device().region.name(), name);
-    assert!(plan.carry_out(&read).contains(&format!("<shmem name='{name}'>")));
+    let named = |xml: &str| {
+        let read = Domain::read(xml.as_bytes()).unwrap();
+        let plan = Plan::install(&read, &request).unwrap();
+        assert_eq!(plan.device().region.name(), name);
+        assert!(plan.carry_out(&read).contains(&format!("<shmem name='{name}'>")));
+    };
+    named(&xml);
     let without = xml.replace("  <uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid>\n", "");
     assert_eq!(refused(&without, &request).reason, Reason::NoUuid);
+    let strings = |kind: &str| {
+        let entry = "<entry name='uuid'>C7A5FDBD-edaf-9455-926a-d65c16db1809</entry>";
+        without.replace(
+            "  <os>",
+            &format!("  <sysinfo type='{kind}'><system>{entry}</system></sysinfo>\n  <os>"),
+        )
+    };
+    named(&strings("smbios"));
+    assert_eq!(refused(&strings("fwcfg"), &request).reason, Reason::NoUuid);
     let bad = xml.replace("c7a5fdbd", "../../x");
     assert_eq!(refused(&bad, &request).reason.code(), "bad-uuid");
 }

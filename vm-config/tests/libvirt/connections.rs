@@ -1,6 +1,7 @@
 //! libvirts that do not answer, or not any more.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::fake::{DENIED, DEVICE, Fake};
 
@@ -34,6 +35,37 @@ fn case_49_permission_denied_on_the_socket() {
         );
     });
     assert_eq!(fake.changes(), 0);
+}
+
+#[test]
+fn case_55_domains_of_the_machine_and_of_a_user_share_a_file_by_its_mode_only() {
+    let (system, session) = (Fake::new(), Fake::new());
+    system.define(1, "web1", "");
+    session.define(2, "desk1", "");
+    // The two URIs by their own names, which are folders here.
+    let programs = system.path("by-name");
+    fs::create_dir(&programs).unwrap();
+    let virsh = programs.join("virsh");
+    let script = format!(
+        "#!/bin/sh\nfor word; do\n    shift\n    case $word in\n        qemu:///system) word={} ;;\n        \
+         qemu:///session) word={} ;;\n    esac\n    set -- \"$@\" \"$word\"\ndone\nexec {} \"$@\"\n",
+        system.uri(),
+        session.uri(),
+        system.path("programs/virsh").display()
+    );
+    fs::write(&virsh, script).unwrap();
+    fs::set_permissions(&virsh, fs::Permissions::from_mode(0o755)).unwrap();
+    let backups = system.path("backups").display().to_string();
+
+    let both = ["apply", "--all", "-c", "qemu:///system", "-c", "qemu:///session", "--backup-dir", &backups];
+    let done = system.run_with(&programs, &both).is(0);
+    let uris: Vec<&str> = done.rows().iter().map(|row| row[1]).collect();
+    assert_eq!(uris, ["qemu:///system", "qemu:///session"], "{done:?}");
+    assert!(system.config(1).contains("<shmem") && session.config(2).contains("<shmem"));
+    assert!(done.err.contains("run as different users") && done.err.contains("mode 0660"), "{done:?}");
+
+    let one = system.run_with(&programs, &["status", "-c", "qemu:///session"]).is(0);
+    assert!(!one.err.contains("different users"), "{one:?}");
 }
 
 #[test]

@@ -11,8 +11,15 @@ Examples:
   qemu-system-x86_64 ... $(ivring-vm-config qemu-args)
   qemu-system-x86_64 -M q35 ... $(ivring-vm-config qemu-args --machine q35 --style json)
   ivring-vm-config qemu-args --model legacy                     for a QEMU before 4.0
+  ivring-vm-config qemu-args --style proxmox --machine q35      a line for /etc/pve/qemu-server/ID.conf
+  ivring-vm-config qemu-args --style vagrant                    lines for `config.vm.provider :libvirt do |libvirt|`
+  ivring-vm-config qemu-args --style libvirt-commandline        where the XML of a domain cannot have <shmem>
 
-The arguments hold no white space and are not quoted: put JSON in quotes when you paste it into a shell.";
+legacy and json: the arguments hold no white space and are not quoted, so put JSON in quotes when you paste it into a shell.
+proxmox: a configuration has one line `args:`; where there is one, add what follows the colon to it. Proxmox VE gives every slot
+of bus 0 to some device; this takes 0x1a on pc (the fourth SPICE screen's), 0x19 on q35. --slot takes another.
+vagrant, libvirt-commandline: libvirt does not know such a device, so `apply` refuses a domain that has it, and `remove` cannot
+take it out. A domain has one <qemu:commandline> at most. The device that libvirt knows is what `xml` prints.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -24,10 +31,10 @@ pub struct QemuArgsOptions {
     /// Machine type, which says what bus 0 is called and which slots are taken
     #[arg(long, value_enum, default_value_t = MachineOption::Pc)]
     machine: MachineOption,
-    /// How the arguments are written: key=value, or JSON (QEMU 6.2 and newer)
+    /// For whom the arguments are written
     #[arg(long, value_enum, default_value_t = StyleOption::Legacy)]
     style: StyleOption,
-    /// PCI slot on bus 0, 1 to 31 [default: 0x1f for pc, 0x10 for q35]
+    /// PCI slot on bus 0, 1 to 31 [default: 0x1f for pc, 0x10 for q35; proxmox: 0x1a and 0x19]
     #[arg(long, value_parser = slot)]
     slot: Option<u8>,
 }
@@ -40,8 +47,16 @@ enum MachineOption {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum StyleOption {
+    /// A command line: key=value, which every QEMU reads
     Legacy,
+    /// A command line: JSON, for QEMU 6.2 and newer
     Json,
+    /// The line args: of a Proxmox VE machine
+    Proxmox,
+    /// Lines of a Vagrantfile, for the libvirt provider
+    Vagrant,
+    /// The element <qemu:commandline> of a libvirt domain
+    LibvirtCommandline,
 }
 
 /// A slot alone; `PciAddress` would take a whole address too.
@@ -61,14 +76,14 @@ impl QemuArgsOptions {
             style: match self.style {
                 StyleOption::Legacy => Style::Legacy,
                 StyleOption::Json => Style::Json,
+                StyleOption::Proxmox => Style::Proxmox,
+                StyleOption::Vagrant => Style::Vagrant,
+                StyleOption::LibvirtCommandline => Style::LibvirtCommandline,
             },
             model: self.kind.model(),
             role: self.kind.role(),
             slot: self.slot,
         };
-        let arguments = arguments
-            .render(&region)
-            .map_err(|error| Failure { code: exit::REFUSED, message: error.to_string() })?;
-        Ok(arguments.join(" ") + "\n")
+        arguments.text(&region).map_err(|error| Failure { code: exit::REFUSED, message: error.to_string() })
     }
 }
