@@ -1,6 +1,5 @@
 //! The program `ivring`: its command line, and one module a command.
 
-mod amount;
 mod evict;
 mod inspect;
 mod last_time;

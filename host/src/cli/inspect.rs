@@ -7,7 +7,7 @@ use ivring_proto::control::{Code, Request};
 use ivring_proto::layout::SuperblockError;
 use ivring_proto::memory::{MappedFile, guard_mappings};
 
-use super::amount::bytes;
+use ivring_proto::console::amount::bytes;
 use super::last_time::last_fault;
 use super::options::Inspect;
 use super::table::{Align, table};

@@ -13,7 +13,7 @@ use ivring_proto::console::{Endpoint, Failure, Output, shown};
 use ivring_proto::control::{Code, Request};
 use ivring_proto::link::Losses;
 
-use super::amount::{bytes, time};
+use ivring_proto::console::amount::{bytes, time};
 use super::last_time::{last_fault, last_refusal};
 use super::options::Ls;
 use super::table::{Align, table};

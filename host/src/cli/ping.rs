@@ -6,7 +6,7 @@ use ivring_proto::console::{Endpoint, Failure, Output, milliseconds, shown};
 use ivring_proto::control::{ClientError, Code, Pong, Request};
 use serde::Serialize;
 
-use super::amount::time;
+use ivring_proto::console::amount::time;
 use super::options::Ping;
 use super::target;
 

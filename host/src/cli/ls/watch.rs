@@ -11,7 +11,7 @@ use super::round::{NoRound, Round, Rounds, Watched};
 use super::screen::{Screen, cut};
 use super::stop::Stop;
 use super::{Trouble, not_served, state, trouble_cells, trouble_columns, troubles};
-use crate::cli::amount::{rate, rate_of_bytes, time};
+use ivring_proto::console::amount::{rate, rate_of_bytes, time};
 use crate::cli::table::{Align, table};
 use crate::listing::State;
 
