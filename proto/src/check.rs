@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `line` | one check: what was found and what to do |
 //! | `report` | the lines on standard output, and the exit code that follows |
+//! | `chain` | checks that build on each other |
 //! | `region` | a superblock, and the versions in it |
 //! | `heartbeat` | whether a heartbeat moves |
 //! | `rings` | what waits in a channel's rings, and whether anybody takes it |
@@ -11,6 +12,7 @@
 //!
 //! Nothing here writes to a region. Whoever doubts a region looks at it with a mapping that cannot.
 
+mod chain;
 mod heartbeat;
 mod line;
 mod profile;
@@ -18,6 +20,7 @@ mod region;
 mod report;
 mod rings;
 
+pub use chain::Chain;
 pub use heartbeat::{PATIENCE, host_heartbeat, watch_words};
 pub use line::{Line, Verdict};
 pub use profile::waiting_profile;

@@ -31,6 +31,11 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
+    /// What was told so far.
+    pub fn into_lines(self) -> Vec<Line> {
+        self.lines
+    }
+
     /// Ends it, with a last line on standard error that sums up.
     ///
     /// # Errors
