@@ -91,14 +91,17 @@ pub(super) fn watch(
         .step("versions", pages, |pages| Ok((check::versions(pages.superblock.versions, version), pages)))?;
     let watched = chain.step("host-heartbeat", pages, |pages| {
         let status = pages.superblock.geometry.status();
-        let mut words = vec![status + status_word::HEARTBEAT];
+        // Of a host that has left there is nothing to wait for.
+        let epoch = || pages.memory.load_acquire(status + status_word::EPOCH);
+        let host = (epoch() != 0).then_some(status + status_word::HEARTBEAT);
         let session = own.as_ref().map(|(_, _, place)| place.guest_control + control_word::SESSION);
-        words.extend(session.map(|session| session + control_word::HEARTBEAT));
+        let guest = session.map(|session| session + control_word::HEARTBEAT);
+        let words: Vec<u64> = host.into_iter().chain(guest).collect();
         let rings = || own.as_ref().map(|(_, _, place)| Rings::look(&pages.memory, place));
         let before = rings();
-        let moved = check::watch_words(&pages.memory, &words);
+        let mut moved = check::watch_words(&pages.memory, &words).into_iter();
+        let host = host.and_then(|_| moved.next().flatten());
         let after = rings();
-        let epoch = pages.memory.load_acquire(status + status_word::EPOCH);
         if pages.memory.broken_at().is_some() {
             let says = "a page of the region went away as it was looked at";
             return Err(Line::failed("host-heartbeat", says, "on the host: ivring doctor"));
@@ -109,7 +112,7 @@ pub(super) fn watch(
             moves: moved.get(1).copied().flatten(),
             rings,
         });
-        let line = check::host_heartbeat(epoch, moved.first().copied().flatten(), Side::Guest);
+        let line = check::host_heartbeat(epoch(), host, Side::Guest);
         Ok((line, own))
     })?;
     Ok(watched.flatten())

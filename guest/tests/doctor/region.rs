@@ -69,8 +69,8 @@ fn all_is_well_where_messages_flow() {
 
     let text = place.ask(&["doctor"]);
     let text = crate::agent::stdout(&text).to_owned();
-    let line = text.lines().find(|line| line.contains("  session  ")).unwrap();
-    assert_eq!(line, "OK       session            attached to region test, channel 0");
+    let line = text.lines().find(|line| line.contains(" session  ")).unwrap();
+    assert_eq!(line, "OK      session           attached to region test, channel 0");
     assert!(!text.contains('\u{1b}'), "colour off a terminal");
 }
 

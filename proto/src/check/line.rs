@@ -66,9 +66,9 @@ impl Line {
     }
 }
 
-/// Widths of the first two columns: of the longest verdict and of the longest name in use.
-const VERDICT: usize = 7;
-const CHECK: usize = 17;
+/// Widths of the first two columns, as every program of the project has them.
+const VERDICT: usize = 8;
+const CHECK: usize = 18;
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,9 +78,9 @@ impl fmt::Display for Line {
             Verdict::Pending => "PENDING",
             Verdict::Unknown => "UNKNOWN",
         };
-        write!(f, "{verdict:VERDICT$}  {:CHECK$}  {}", shown(&self.check), shown(&self.says))?;
+        write!(f, "{verdict:VERDICT$}{:CHECK$}{}", shown(&self.check), shown(&self.says))?;
         match &self.next {
-            Some(next) => write!(f, "\n{:width$}-> {}", "", shown(next), width = VERDICT + CHECK + 4),
+            Some(next) => write!(f, "\n{:width$}-> {}", "", shown(next), width = VERDICT + CHECK),
             None => Ok(()),
         }
     }
@@ -109,10 +109,10 @@ mod tests {
     #[test]
     fn text_is_in_columns_and_does_nothing_to_a_terminal() {
         let line = Line::ok("session", "web1\x1b[2J is attached");
-        assert_eq!(line.to_string(), "OK       session            web1\\u{1b}[2J is attached");
+        assert_eq!(line.to_string(), "OK      session           web1\\u{1b}[2J is attached");
         let line = Line::because("rings", "region");
-        assert_eq!(line.to_string(), "UNKNOWN  rings              not looked at, because of region");
+        assert_eq!(line.to_string(), "UNKNOWN rings             not looked at, because of region");
         let text = Line::pending("device", "a\nb", "c\rd").to_string();
-        assert_eq!(text, "PENDING  device             a\\nb\n                            -> c\\rd");
+        assert_eq!(text, "PENDING device            a\\nb\n                          -> c\\rd");
     }
 }
