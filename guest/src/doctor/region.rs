@@ -109,7 +109,7 @@ pub(super) fn watch(
         let own = own.zip(before.zip(after)).map(|((uuid, channel, _), rings)| Own {
             channel,
             uuid,
-            moves: moved.get(1).copied().flatten(),
+            moves: moved.next().flatten(),
             rings,
         });
         let line = check::host_heartbeat(epoch(), host, Side::Guest);

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use ivring_proto::layout::Geometry;
 use serde_json::{Value, json};
@@ -98,4 +98,28 @@ pub fn domain(name: &str, uuid: &str, state: &str) -> Value {
 /// The region that `Daemon::start` makes.
 pub fn geometry() -> Geometry {
     Geometry::new(1 << 20, 4).unwrap()
+}
+
+/// A process that looks as the QEMU of that VM, and maps nothing; ended when dropped.
+pub struct Qemu(Child);
+
+impl Qemu {
+    pub fn of(uuid: &str) -> Self {
+        let mut command = Command::new("sh");
+        // It waits for its input to end.
+        command.args(["-c", "read line", "qemu-system-x86_64", "-uuid", uuid]).stdin(Stdio::piped());
+        Qemu(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A UUID that no other test's process has.
+pub fn own_uuid(number: u32) -> String {
+    format!("6b7c1f2e-0000-4000-8000-{:04x}{:08x}", number, std::process::id())
 }

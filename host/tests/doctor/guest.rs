@@ -1,39 +1,13 @@
 //! One guest, from its QEMU to its answer.
 
-use std::process::{Child, Command, Stdio};
-
 use ivring_proto::layout::VersionRange;
 use ivring_proto::layout::{PAGE, Version, cell_word, control_word, entry_word};
 use ivring_proto::memory::{MappedFile, Memory};
 use ivring_proto::session::{Identity, JoinRequest, Port, Text, Uuid, write_request};
 
-use crate::bench::{A, B, Bench, geometry};
+use crate::bench::{A, B, Bench, Qemu, geometry, own_uuid};
 use crate::fake_guest::FakeGuest;
 use crate::running::Daemon;
-
-/// A process that looks as the QEMU of that VM, and maps nothing; ended when dropped.
-struct Qemu(Child);
-
-impl Qemu {
-    fn of(uuid: &str) -> Self {
-        let mut command = Command::new("sh");
-        // It waits for its input to end.
-        command.args(["-c", "read line", "qemu-system-x86_64", "-uuid", uuid]).stdin(Stdio::piped());
-        Qemu(command.spawn().unwrap())
-    }
-}
-
-impl Drop for Qemu {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A UUID that no other test's process has.
-fn own_uuid(number: u32) -> String {
-    format!("6b7c1f2e-0000-4000-8000-{:04x}{:08x}", number, std::process::id())
-}
 
 #[test]
 fn a_guest_that_is_well_is_told_from_end_to_end() {
@@ -179,7 +153,15 @@ fn a_session_that_is_not_whole_is_told() {
     let guest = FakeGuest::attached(&bench.place.region_path(), A, "web1");
     let channel = geometry().channel(1).unwrap();
     bench.store(channel.entry + entry_word::VERSION, u64::from(Version { major: 1, minor: 0 }.to_bits()));
-    bench.doctor_of(A).assert("versions", "pending", "the session 1.0", "the same version");
+    // As a guest says that it has mapped the region uncached: docs/protocol.md.
+    let nonce = memory.load(channel.entry + entry_word::NONCE);
+    let caching = channel.guest_control + control_word::SESSION + control_word::CACHING;
+    bench.store(caching, nonce ^ 2);
+    let checks = bench.doctor_of(A);
+    checks.assert("versions", "pending", "the session 1.0", "the same version");
+    checks.assert("memory-type", "pending", "uncached: slower than it could be", "ivring-agent status");
+    let says = "web1 serves nothing on the topic `ivring.info`";
+    checks.assert("answer", "failed", says, "in the guest: ivring-agent doctor");
 
     // Its head runs away: the host finds that at its next message, and a guest that is paused does not come back.
     let pause = guest.pause();

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use serde_json::json;
 
-use crate::bench::{A, B, Bench, domain};
+use crate::bench::{A, B, Bench, Qemu, domain, own_uuid};
 use crate::fake_guest::FakeGuest;
 use crate::running::Daemon;
 
@@ -29,6 +29,28 @@ fn guests_and_domains_have_a_line_each() {
         bench.answers("status", &json!([domain("db1", B, state)]), 1);
         bench.doctor(&[]).assert("domain", verdict, says, next);
     }
+}
+
+#[test]
+fn a_vm_that_runs_with_the_device_and_has_no_channel_is_told() {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench.place);
+    let uuid = own_uuid(2);
+    bench.answers("status", &json!([domain("db1", &uuid, "ok")]), 0);
+    let _qemu = Qemu::of(&uuid);
+    // Its command line is there once it has become that program.
+    let checks = loop {
+        let checks = bench.doctor(&["--region", bench.place.region()]);
+        if checks.verdict("domain") != "ok" {
+            break checks;
+        }
+    };
+    let next = "ivring doctor db1; in the guest: ivring-agent doctor";
+    checks.assert("domain", "failed", "db1 runs with the device, and its agent has no channel", next);
+    checks.assert_first("domain");
+    daemon.stopped();
+    let checks = bench.doctor(&["--region", bench.place.region()]);
+    checks.assert_because(&["domain"], "daemon").assert_first("daemon");
 }
 
 #[test]
