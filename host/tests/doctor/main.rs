@@ -1,5 +1,7 @@
 //! `ivring doctor`: each line made to be other than OK on purpose, and what it says then.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
+
 mod bench;
 #[path = "../../../guest/tests/doctor/checks.rs"]
 mod checks;

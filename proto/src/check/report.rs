@@ -32,17 +32,15 @@ impl<'a> Report<'a> {
     }
 
     /// What was told so far.
-    pub fn into_lines(self) -> Vec<Line> {
-        self.lines
+    #[cfg(test)]
+    pub(super) fn lines(&self) -> &[Line] {
+        &self.lines
     }
 
     /// Ends it, with a last line on standard error that sums up.
     ///
     /// # Errors
     /// With [`Code::Negative`] when a check failed; else as [`Output::json`].
-    ///
-    /// # Panics
-    /// Never.
     pub fn end(self) -> Result<(), Failure> {
         if self.out.json {
             self.out.json(&self.lines)?;

@@ -12,6 +12,7 @@ use ivring_proto::session::Uuid;
 use super::region::Place;
 use crate::listing::{Guest, Guests, Status};
 use crate::region_file::RegionFile;
+use crate::region_name::region_owner;
 
 /// A refusal is worth a failure for as long as the guest that was refused may still be trying.
 const RECENT_MS: u64 = 60_000;
@@ -58,6 +59,11 @@ impl Daemon {
         let lost = self.list.not_served.iter().map(|region| (&region.region, &region.path));
         let place = |(name, path): (&String, &String)| Place { name: name.clone(), path: path.into() };
         served.chain(lost).map(place).collect()
+    }
+
+    /// The first region that any VM may join.
+    pub(super) fn region_of_all(&self) -> Option<Place> {
+        self.regions().into_iter().find(|place| region_owner(&place.path).is_none())
     }
 
     /// Those who have a channel.
