@@ -14,7 +14,7 @@ mod machine;
 mod region;
 mod session;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ivring_proto::check::{Chain, Report};
 use ivring_proto::console::{Endpoint, Failure};
@@ -61,7 +61,9 @@ pub(crate) fn examine(asked: &Asked, report: &mut Report<'_>) -> Result<(), Fail
     let memory = match asked.region.clone().or_else(|| answer.file()) {
         Some(path) => file::look(&mut chain, &path)?,
         None => {
-            let wanted = asked.pci.or_else(|| answer.device());
+            // One that was unplugged is not what to look for.
+            let agents = answer.device().filter(|address| is_there(&asked.root, *address));
+            let wanted = asked.pci.or(agents);
             device::look(&mut chain, &asked.root, wanted, uuid, answer.runs())?
         }
     };
@@ -71,4 +73,8 @@ pub(crate) fn examine(asked: &Asked, report: &mut Report<'_>) -> Result<(), Fail
     let mut chain = Chain::new(report);
     machine::look(&mut chain, &asked.root, machine, &answer)?;
     session::look(&mut chain, asked, answer, watched)
+}
+
+fn is_there(root: &Path, device: Address) -> bool {
+    root.join("sys/bus/pci/devices").join(device.to_string()).exists()
 }

@@ -106,6 +106,14 @@ fn an_agent_of_another_version_is_told() {
 }
 
 #[test]
+fn a_device_that_the_agent_has_lost_is_not_looked_for() {
+    let checks = doctor(json!({ "region": { "place": "fffe:ff:1f.7" } }));
+    // What this machine has instead is its own affair.
+    let line = checks.says("device");
+    assert!(!line.contains("there is no PCI device fffe:ff:1f.7"), "{line}");
+}
+
+#[test]
 fn slow_memory_has_its_remedy() {
     let memory = |memory: Value| doctor(json!({ "region": { "memory": memory } }));
     let remedy = "the host honours the guest's memory type";

@@ -31,6 +31,11 @@ impl Checks {
         self.line(check)["verdict"].as_str().unwrap()
     }
 
+    /// What it says.
+    pub fn says(&self, check: &str) -> &str {
+        self.line(check)["says"].as_str().unwrap()
+    }
+
     fn line(&self, check: &str) -> &Value {
         let found = self.lines.iter().find(|line| line["check"] == check);
         found.unwrap_or_else(|| panic!("no line {check} in {:#?}", self.lines))

@@ -37,6 +37,18 @@ fn a_program_that_is_missing_older_or_broken_is_unknown() {
     checks.assert_none_failed();
     bench.fails("host", "Segmentation fault", 139);
     bench.fails("status", "cannot connect to qemu:///system: is libvirtd running?", 5);
+    bench.fails("status-web1", "cannot connect to qemu:///system: is libvirtd running?", 5);
+    // As it is when no libvirt answers.
+    for answer in ["status.json", "status-web1.json"] {
+        fs::write(bench.path(answer), "[]").unwrap();
+    }
+    let checks = bench.doctor_of("web1");
+    checks.assert(
+        "guest",
+        "failed",
+        "ivringd does not know web1, and libvirt was not asked",
+        "virsh list --all",
+    );
     let checks = bench.doctor(&[]);
     checks.assert("host", "unknown", "Segmentation fault", "virsh list --all");
     checks

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
 
 mod bench;
+#[allow(dead_code, reason = "the guest's tests use all of it")]
 #[path = "../../../guest/tests/doctor/checks.rs"]
 mod checks;
 mod daemon;

@@ -17,9 +17,10 @@ const NAME: &str = "ivring-vm-config";
 /// A libvirt that hangs is not to keep everything else from being told.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
-/// Its exit codes for a wrong command line, and for a name that it does not know.
+/// Its exit codes for a wrong command line, for a name that it does not know, and for a libvirt that failed.
 const USAGE: i32 = 2;
 const NO_SUCH_DOMAIN: i32 = 4;
+const FAILED: i32 = 5;
 const INSTALL: &str = "install -m 0755 target/release/ivring-vm-config /usr/local/bin/";
 
 /// The regions that are meant: one for all domains, or one for each.
@@ -122,7 +123,9 @@ pub(super) fn status(kind: &Kind, domain: Option<&str>) -> Result<Vec<Row>, Sile
     if said.code == Some(NO_SUCH_DOMAIN) {
         return Ok(Vec::new());
     }
-    said.json().map_err(Silence::Failed)
+    let rows = said.json().map_err(Silence::Failed)?;
+    // A libvirt that does not answer has no domains.
+    if rows.is_empty() && said.code == Some(FAILED) { Err(Silence::Failed(said.errors())) } else { Ok(rows) }
 }
 
 /// What the program said, and how it ended.
@@ -137,13 +140,14 @@ impl Said {
     /// The list that it printed; without one what it says is wrong.
     fn json<T: for<'de> Deserialize<'de>>(&self) -> Result<Vec<T>, String> {
         serde_json::from_slice(&self.out).map_err(|error| {
-            let text = String::from_utf8_lossy(&self.errors);
-            if text.trim().is_empty() {
-                format!("{NAME} printed no list: {error}")
-            } else {
-                text.trim().to_owned()
-            }
+            let text = self.errors();
+            if text.is_empty() { format!("{NAME} printed no list: {error}") } else { text }
         })
+    }
+
+    /// What it said on standard error.
+    fn errors(&self) -> String {
+        String::from_utf8_lossy(&self.errors).trim().to_owned()
     }
 }
 
