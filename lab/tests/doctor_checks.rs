@@ -3,6 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ivring_lab::build_vm_config;
+use ivring_proto::check::Line;
+use serde_json::Value;
 
 /// Where the checks are, and where they are made to fail.
 const SOURCES: [&str; 3] = ["proto/src/check", "host/src/cli/doctor", "guest/src/doctor"];
@@ -61,4 +66,25 @@ fn every_check_is_explained_and_tested() {
         let by_variable = ["power-cycle", "managed-save", "host", "domain"].contains(&check.as_str());
         assert!(fails || by_variable, "no test makes {check} anything but OK");
     }
+}
+
+#[test]
+fn lines_of_vm_config_are_those_of_the_doctors() {
+    let program = build_vm_config().expect("the program compiles");
+    let check = |more: &[&str]| {
+        let mut command = Command::new(&program);
+        // A libvirt of virsh itself, if there is one at all.
+        let done = command.args(["host", "check", "-c", "test:///default"]).args(more).output();
+        String::from_utf8(done.expect("it starts").stdout).expect("text")
+    };
+    let json: Value = serde_json::from_str(&check(&["--json"])).expect("a list");
+    let lines: Vec<Line> = serde_json::from_value(json.clone()).expect("a list of lines");
+    assert!(lines.len() >= 5, "{lines:?}");
+    assert_eq!(serde_json::to_value(&lines).expect("it can be written"), json);
+    // Numbers may have changed meanwhile; verdict and name stand in the same columns.
+    let begin = |line: &str| line.chars().take(26).collect::<String>();
+    let text = check(&[]);
+    let told: Vec<String> = text.lines().filter(|line| !line.starts_with(' ')).map(begin).collect();
+    let ours: Vec<String> = lines.iter().map(|line| begin(&line.to_string())).collect();
+    assert_eq!(told, ours);
 }
