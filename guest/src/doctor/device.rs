@@ -170,6 +170,9 @@ fn failed(check: &'static str, error: &BarError) -> Line {
         }
         BarError::NoBar { .. } => "on the host: ivring-vm-config status".to_owned(),
         BarError::NoRoom { .. } => "power the VM off and on".to_owned(),
+        BarError::GivenUp { .. } => {
+            "ivring-agent run, which makes room; or power the VM off and on".to_owned()
+        }
         BarError::Gone { .. } => "on the host: ivring doctor, and attach the device again".to_owned(),
         BarError::DecodeOff { device, .. } => format!("setpci -s {device} COMMAND=2:2"),
         BarError::Lockdown { .. } => {
@@ -204,6 +207,7 @@ mod tests {
                 Verdict::Failed,
                 "off and on",
             ),
+            (BarError::GivenUp { device }, Verdict::Failed, "ivring-agent run, which makes room"),
             (BarError::Gone { path: path.clone() }, Verdict::Failed, "attach the device again"),
             (
                 BarError::DecodeOff { device, path: path.clone(), command: 0 },
