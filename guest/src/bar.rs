@@ -185,28 +185,10 @@ impl Bar {
     ///
     /// [`BarError`], each with the file, the value found and the remedy.
     pub fn open(root: &Path, device: &Device) -> Result<Self, BarError> {
-        let bar = device.bars()[BAR];
-        // Every ivshmem device has one: the kernel forgets those that it finds no room for.
-        if bar.is_absent() {
-            return Err(BarError::GivenUp { device: device.address() });
-        }
-        if !bar.is_memory() || bar.size() < PAGE || !bar.size().is_power_of_two() {
-            let size = if bar.is_memory() { bar.size() } else { 0 };
-            return Err(BarError::NoBar { path: device.directory().join("resource"), size });
-        }
-        let path = device.directory().join(UNCACHED);
-        let refused = |path: &Path, source| {
-            explain(device, path, source, nix::unistd::geteuid().as_raw(), lockdown(root))
-        };
-        let file =
-            OpenOptions::new().read(true).write(true).open(&path).map_err(|source| refused(&path, source))?;
-        let offered = file.metadata().map_err(|source| refused(&path, source))?.len();
-        if !bar.is_assigned() || offered != bar.size() {
-            let offered = if bar.is_assigned() { offered } else { 0 };
-            return Err(BarError::NoRoom { device: device.address(), path, size: bar.size(), offered });
-        }
-        switch_decoding_on(device, refused)?;
-        Ok(Bar { root: root.to_owned(), device: device.clone(), size: bar.size(), file })
+        let size = size_of(device)?;
+        let file = open_memory(root, device, OpenOptions::new().read(true).write(true))?;
+        switch_decoding_on(device, |path, source| refused(root, device, path, source))?;
+        Ok(Bar { root: root.to_owned(), device: device.clone(), size, file })
     }
 
     /// The device.
@@ -286,8 +268,57 @@ impl Bar {
     }
 
     fn refused(&self, file: &str, source: io::Error) -> BarError {
-        let path = self.device.directory().join(file);
-        explain(&self.device, &path, source, nix::unistd::geteuid().as_raw(), lockdown(&self.root))
+        refused(&self.root, &self.device, &self.device.directory().join(file), source)
+    }
+}
+
+/// Why the kernel refuses a file of `device`, of the machine whose files are below `root`.
+pub(crate) fn refused(root: &Path, device: &Device, path: &Path, source: io::Error) -> BarError {
+    explain(device, path, source, nix::unistd::geteuid().as_raw(), lockdown(root))
+}
+
+/// The size of the device's BAR 2, if that can be a region.
+pub(crate) fn size_of(device: &Device) -> Result<u64, BarError> {
+    let bar = device.bars()[BAR];
+    // Every ivshmem device has one: the kernel forgets those that it finds no room for.
+    if bar.is_absent() {
+        return Err(BarError::GivenUp { device: device.address() });
+    }
+    if !bar.is_memory() || bar.size() < PAGE || !bar.size().is_power_of_two() {
+        let size = if bar.is_memory() { bar.size() } else { 0 };
+        return Err(BarError::NoBar { path: device.directory().join("resource"), size });
+    }
+    Ok(bar.size())
+}
+
+/// Opens `resource2` of a device whose BAR 2 can be a region, if all of it can be mapped.
+pub(crate) fn open_memory(root: &Path, device: &Device, how: &OpenOptions) -> Result<File, BarError> {
+    let bar = device.bars()[BAR];
+    let path = device.directory().join(UNCACHED);
+    let opened = how.open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (offered, file) = opened.map_err(|source| refused(root, device, &path, source))?;
+    if !bar.is_assigned() || offered != bar.size() {
+        let offered = if bar.is_assigned() { offered } else { 0 };
+        return Err(BarError::NoRoom { device: device.address(), path, size: bar.size(), offered });
+    }
+    Ok(file)
+}
+
+/// Whether the device answers accesses to its memory BARs; and its command register.
+pub(crate) fn decodes(root: &Path, device: &Device) -> Result<(bool, u16), BarError> {
+    let path = device.directory().join("config");
+    let command = command(&path, &|path, source| refused(root, device, path, source))?;
+    Ok((command & MEMORY_SPACE != 0, command))
+}
+
+/// Reads the command register of the device whose configuration space is at `path`.
+fn command(path: &Path, refused: &impl Fn(&Path, io::Error) -> BarError) -> Result<u16, BarError> {
+    let mut register = [0; 2];
+    let config = File::open(path).map_err(|source| refused(path, source))?;
+    config.read_exact_at(&mut register, COMMAND).map_err(|source| refused(path, source))?;
+    match u16::from_le_bytes(register) {
+        ALL_ONES => Err(BarError::Gone { path: path.to_owned() }),
+        command => Ok(command),
     }
 }
 
@@ -297,15 +328,7 @@ fn switch_decoding_on(
     refused: impl Fn(&Path, io::Error) -> BarError,
 ) -> Result<(), BarError> {
     let path = device.directory().join("config");
-    let command = || {
-        let mut register = [0; 2];
-        let config = File::open(&path).map_err(|source| refused(&path, source))?;
-        config.read_exact_at(&mut register, COMMAND).map_err(|source| refused(&path, source))?;
-        match u16::from_le_bytes(register) {
-            ALL_ONES => Err(BarError::Gone { path: path.clone() }),
-            command => Ok(command),
-        }
-    };
+    let command = || command(&path, &refused);
     let decodes = |command: u16| command & MEMORY_SPACE != 0;
     if decodes(command()?) {
         return Ok(());

@@ -14,6 +14,7 @@ use ivring_proto::control::Service;
 use ivring_proto::wait::Profile;
 use uuid::Uuid;
 
+mod doctor;
 mod install;
 mod listen;
 mod pci;
@@ -44,6 +45,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   ivring-agent run                           join the host and answer it until stopped
+  ivring-agent doctor                        why nothing arrives
   ivring-agent pci                           is there an ivshmem device?
   ivring-agent send greeting 'hello host'    by way of the running agent";
 
@@ -51,6 +53,7 @@ Examples:
 enum Command {
     Run(Run),
     Status(Status),
+    Doctor(Doctor),
     Send(Send),
     Request(Request),
     Listen(Listen),
@@ -141,6 +144,41 @@ struct Status {
 
     #[command(flatten)]
     socket: Socket,
+}
+
+/// Say why nothing arrives: from the device to the rings, a line a check.
+///
+/// Each line is OK, FAILED, PENDING or UNKNOWN, and says what to do. What can't be looked at since a check before it failed
+/// says so. Nothing is changed, and it takes some seconds at most. Root sees all; others are told what they can't see. Exits
+/// 1 when a check failed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring-agent doctor
+  ivring-agent doctor --json | jq '.[] | select(.verdict == \"failed\")'
+  ivring-agent doctor --pci 00:1f.0                  of several devices, this one")]
+struct Doctor {
+    /// Print a JSON array.
+    #[arg(long)]
+    json: bool,
+
+    /// Look at the region in FILE instead of a PCI device [default: what the running agent has].
+    #[arg(long, value_name = "FILE", conflicts_with = "pci")]
+    region: Option<PathBuf>,
+
+    /// Look at the device at ADDRESS [default: the running agent's, else the one that holds a region].
+    #[arg(long, value_name = "ADDRESS")]
+    pci: Option<Address>,
+
+    /// The VM's UUID [default: the running agent's, else the one in SMBIOS, else /etc/machine-id].
+    #[arg(long, value_name = "UUID")]
+    id: Option<Uuid>,
+
+    #[command(flatten)]
+    socket: Socket,
+
+    #[command(flatten)]
+    machine: Machine,
 }
 
 /// Send one message to the host, through the running agent.
@@ -356,6 +394,7 @@ pub fn main() -> ExitCode {
     report(match cli.command {
         Command::Run(options) => run::run(options),
         Command::Status(options) => status::show(options),
+        Command::Doctor(options) => doctor::doctor(options),
         Command::Send(options) => send::send(options),
         Command::Request(options) => request::request(options),
         Command::Listen(options) => listen::listen(options),
@@ -407,6 +446,6 @@ mod tests {
             }
             parsed += 1;
         }
-        assert!(parsed >= 20, "only {parsed} examples were found");
+        assert!(parsed >= 24, "only {parsed} examples were found");
     }
 }

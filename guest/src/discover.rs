@@ -95,31 +95,40 @@ impl DiscoverError {
 ///
 /// [`DiscoverError`]. All of them can pass: a device may be plugged in, a region formatted, a driver unbound.
 pub fn discover(root: &Path, wanted: Option<Address>) -> Result<Bar, DiscoverError> {
-    let devices = pci::scan(root)?;
-    let mut ivshmem: Vec<&Device> = devices.iter().filter(|device| device.is_ivshmem()).collect();
-    if let Some(wanted) = wanted {
-        let candidates = addresses(&ivshmem);
-        let device = devices.iter().find(|device| device.address() == wanted);
-        match device {
-            None => return Err(DiscoverError::NotThere { wanted, candidates }),
-            Some(device) if !device.is_ivshmem() => {
-                return Err(DiscoverError::NotIvshmem { wanted, ids: device.ids(), candidates });
-            }
-            Some(device) => ivshmem = vec![device],
-        }
-    }
-    match ivshmem[..] {
-        [] => Err(DiscoverError::NoDevice { devices: devices.len() }),
+    let devices = candidates(root, wanted)?;
+    match &devices[..] {
         [device] => Ok(Bar::open(root, device)?),
-        _ => pick_by_content(root, &ivshmem),
+        _ => pick_by_content(root, &devices),
+    }
+}
+
+/// The devices that could hold the region, at least one: that at `wanted`, else all ivshmem devices.
+pub(crate) fn candidates(root: &Path, wanted: Option<Address>) -> Result<Vec<Device>, DiscoverError> {
+    let mut devices = pci::scan(root)?;
+    let number = devices.len();
+    let other = wanted.and_then(|wanted| devices.iter().find(|device| device.address() == wanted));
+    let other = other.filter(|device| !device.is_ivshmem()).map(Device::ids);
+    devices.retain(Device::is_ivshmem);
+    let Some(wanted) = wanted else {
+        return if devices.is_empty() {
+            Err(DiscoverError::NoDevice { devices: number })
+        } else {
+            Ok(devices)
+        };
+    };
+    let found = devices.iter().position(|device| device.address() == wanted);
+    match (found, other) {
+        (Some(index), _) => Ok(vec![devices.swap_remove(index)]),
+        (None, Some(ids)) => Err(DiscoverError::NotIvshmem { wanted, ids, candidates: addresses(&devices) }),
+        (None, None) => Err(DiscoverError::NotThere { wanted, candidates: addresses(&devices) }),
     }
 }
 
 /// Picks the only device whose memory starts with the magic word of a region; others may belong to another program.
-fn pick_by_content(root: &Path, devices: &[&Device]) -> Result<Bar, DiscoverError> {
+fn pick_by_content(root: &Path, devices: &[Device]) -> Result<Bar, DiscoverError> {
     let mut found = Vec::new();
     let mut refused = None;
-    for &device in devices {
+    for device in devices {
         let opened = Bar::open(root, device).and_then(|bar| Ok((bar.map_first_page()?, bar)));
         match opened {
             Ok((page, bar)) if page.load(superblock_word::MAGIC) == MAGIC => found.push(bar),
@@ -138,7 +147,7 @@ fn pick_by_content(root: &Path, devices: &[&Device]) -> Result<Bar, DiscoverErro
     }
 }
 
-fn addresses(devices: &[&Device]) -> Vec<Address> {
+pub(crate) fn addresses(devices: &[Device]) -> Vec<Address> {
     devices.iter().map(|device| device.address()).collect()
 }
 

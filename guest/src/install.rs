@@ -9,6 +9,7 @@
 //! | `ours` | what was put here by an installation, and what was not |
 //! | `rooted` | paths below another root |
 //! | `running` | whether the service runs |
+//! | `service` | whether something starts the agent at boot |
 //!
 //! What is there is looked at first, and every refusal comes before the first change. A plan holds only what is not so
 //! yet: an empty one means that all is done already, and one that failed half-way is taken up by doing it again.
@@ -21,6 +22,7 @@ mod ours;
 mod plan;
 mod rooted;
 mod running;
+mod service;
 
 use std::path::PathBuf;
 
@@ -28,6 +30,7 @@ pub(crate) use change::Change;
 pub(crate) use error::InstallError;
 pub(crate) use plan::{install, uninstall};
 pub(crate) use running::comes_up;
+pub(crate) use service::{Service, service};
 
 /// The name of the program, the service and its file.
 const NAME: &str = "ivring-agent";

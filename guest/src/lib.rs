@@ -10,6 +10,7 @@
 //! | [`machine`] | who this guest is: UUID, boot id, name |
 //! | [`cli`] | the program `ivring-agent`: its commands |
 //! | `agent` | what `ivring-agent run` does |
+//! | `doctor` | why nothing arrives |
 //! | `install` | the agent as a service of a machine |
 //!
 //! A program of one's own starts with [`Guest`].
@@ -19,6 +20,7 @@ pub mod bar;
 pub mod cli;
 pub mod device_memory;
 pub mod discover;
+mod doctor;
 mod event;
 mod guest;
 mod install;

@@ -1,7 +1,7 @@
 //! The region in a guest's hands: where it is, mapped, and whether its file is still the same.
 
 use std::fmt;
-use std::fs::{self, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -171,17 +171,8 @@ impl Region {
 
     fn map_file(path: &Path, choice: MemoryChoice) -> Result<Self, MapError> {
         let failed = |source| MapError::File { path: path.to_owned(), source };
-        let opened =
-            OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path);
-        let file = opened.map_err(|source| match fs::symlink_metadata(path) {
-            Ok(found) if found.is_symlink() => MapError::Link { path: path.to_owned() },
-            _ => failed(source),
-        })?;
-        let metadata = file.metadata().map_err(failed)?;
+        let (file, metadata) = open_file(path, OpenOptions::new().read(true).write(true))?;
         let size = metadata.len();
-        if size < Geometry::MIN_SIZE || !size.is_power_of_two() {
-            return Err(MapError::Size { path: path.to_owned(), size });
-        }
         let (memory_type, reason) = match choice {
             MemoryChoice::Auto => (MemoryType::WriteBack, Reason::File),
             MemoryChoice::WriteBack => (MemoryType::WriteBack, Reason::Option),
@@ -242,4 +233,20 @@ impl Region {
         let at = self.memory.broken_at()?;
         Some(RegionLost::NoPage { place: self.place.clone(), at })
     }
+}
+
+/// Opens a region's file, if it can be one.
+pub(crate) fn open_file(path: &Path, how: &mut OpenOptions) -> Result<(File, Metadata), MapError> {
+    let failed = |source| MapError::File { path: path.to_owned(), source };
+    let opened = how.custom_flags(OFlag::O_NOFOLLOW.bits()).open(path);
+    let file = opened.map_err(|source| match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => MapError::Link { path: path.to_owned() },
+        _ => failed(source),
+    })?;
+    let metadata = file.metadata().map_err(failed)?;
+    let size = metadata.len();
+    if size < Geometry::MIN_SIZE || !size.is_power_of_two() {
+        return Err(MapError::Size { path: path.to_owned(), size });
+    }
+    Ok((file, metadata))
 }

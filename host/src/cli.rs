@@ -1,6 +1,6 @@
 //! The program `ivring`: its command line, and one module a command.
 
-mod amount;
+mod doctor;
 mod evict;
 mod inspect;
 mod last_time;
@@ -39,6 +39,7 @@ fn run(options: Options) -> Result<(), Failure> {
         Command::Send(send) => send::send(send, daemon, out),
         Command::Request(request) => request::request(request, daemon, out),
         Command::Listen(listen) => listen::listen(listen, daemon, out),
+        Command::Doctor(doctor) => doctor::doctor(&doctor, daemon, out),
         Command::Inspect(inspect) => inspect::inspect(&inspect, daemon, out),
         Command::Evict(evict) => evict::evict(&evict, daemon, out),
     }

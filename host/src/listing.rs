@@ -65,7 +65,7 @@ impl Refused {
 }
 
 /// One guest.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Guest {
     #[serde(flatten)]
     pub(crate) who: GuestIdentity,

@@ -163,6 +163,17 @@ impl Sightings {
     }
 }
 
+/// The QEMU processes of a VM below `proc`, by their command lines, which anybody may read; whatever they map.
+pub(crate) fn vm_processes(proc: &Path, vm: Uuid) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(proc) else { return Vec::new() };
+    let processes = entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        matches!(what_runs(&entry.path()), Runs::Vm(uuids) if uuids.contains(&vm)).then_some(pid)
+    });
+    processes.collect()
+}
+
 /// A file as `/proc/PID/maps` names it.
 #[derive(Debug, Clone, Copy)]
 struct Inode {

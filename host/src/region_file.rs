@@ -135,6 +135,11 @@ impl RegionFile {
         self.fresh
     }
 
+    /// The process that has locked it, as a host does, if there is one and it can be told.
+    pub(crate) fn held_by(&self) -> Option<u32> {
+        holder::holder_of(&self.file.metadata().ok()?).pid
+    }
+
     /// Compares the open file with the one now at the path. Two system calls; meant to be called each second.
     ///
     /// # Errors

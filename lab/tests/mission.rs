@@ -32,6 +32,27 @@ impl Mission {
         out
     }
 
+    /// Its doctor walks from the domain's configuration to the agent's answer. What there is to say of this very host is none of
+    /// the test's.
+    fn assert_doctor_finds_nothing(&self, domain: &str) {
+        let output = self.host.libvirtd.run("ivring", &["doctor", domain, "--json"], b"").expect("it starts");
+        let lines: Vec<Value> = serde_json::from_slice(&output.stdout).expect("a list");
+        let chain = [
+            "guest",
+            "domain-device",
+            "power-cycle",
+            "managed-save",
+            "daemon",
+            "qemu-maps",
+            "session",
+            "answer",
+        ];
+        for check in chain {
+            let line = lines.iter().find(|line| line["check"] == check);
+            assert!(line.is_some_and(|line| line["verdict"] == "ok"), "{check} of {domain}: {lines:#?}");
+        }
+    }
+
     fn story(&self) -> String {
         self.host.story().expect("it can be read")
     }
@@ -114,6 +135,7 @@ fn every_domain_gets_the_device_and_gives_it_back() -> Result<(), Error> {
     mission.wait_for_agents();
     for domain in StockHost::DOMAINS {
         mission.run("ivring", &["ping", domain], 0);
+        mission.assert_doctor_finds_nothing(domain);
     }
 
     // A start makes libvirt put controllers into its own order.

@@ -2,6 +2,7 @@
 //!
 //! Each command speaks with one server, the [`Endpoint`], and ends in a [`Failure`] or not.
 
+pub mod amount;
 mod byte_size;
 mod config;
 mod endpoint;

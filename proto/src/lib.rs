@@ -17,6 +17,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(feature = "control")]
+pub mod check;
+#[cfg(feature = "control")]
 pub mod console;
 #[cfg(feature = "control")]
 pub mod control;

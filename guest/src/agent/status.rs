@@ -22,6 +22,9 @@ pub(crate) struct Status {
     pub(crate) port: String,
     pub(crate) name: String,
     pub(crate) boot: String,
+    /// How it waits for messages; `None` of an agent that does not say so yet.
+    #[serde(default)]
+    pub(crate) profile: Option<String>,
     /// `None` before the device or the file was found.
     pub(crate) region: Option<Region>,
     /// `None` unless it is attached, as the two after it.
@@ -135,6 +138,7 @@ impl Agent {
             port: self.options.port.to_string(),
             name: self.machine.name.clone(),
             boot: self.machine.boot.to_string(),
+            profile: Some(self.options.profile.name().to_owned()),
             region: self.guest.as_ref().map(|guest| Region {
                 name: guest.region_name().to_owned(),
                 place: guest.place().to_string(),

@@ -1,13 +1,12 @@
 //! `ivring inspect`.
 
-mod view;
+pub(super) mod view;
 
 use ivring_proto::console::{Endpoint, Failure, Output, shown};
 use ivring_proto::control::{Code, Request};
 use ivring_proto::layout::SuperblockError;
 use ivring_proto::memory::{MappedFile, guard_mappings};
 
-use super::amount::bytes;
 use super::last_time::last_fault;
 use super::options::Inspect;
 use super::table::{Align, table};
@@ -15,6 +14,7 @@ use crate::listing::{Guest, Guests, Status};
 use crate::region::superblock_code;
 use crate::region_file::RegionFile;
 use crate::region_name::region_path;
+use ivring_proto::console::amount::bytes;
 use view::{ChannelView, Content, MapperView, RegionView, RingView, Sound};
 
 const CHANNELS: [(&str, Align); 7] = [

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ivring_proto::console::shown;
 
-use super::amount::time;
 use crate::listing::{Guest, Refused};
+use ivring_proto::console::amount::time;
 
 /// What a guest wrote that cannot be right: for as long as the daemon runs, whatever the guest has done since. `None` for one
 /// that did nothing wrong.

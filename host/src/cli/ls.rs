@@ -13,11 +13,11 @@ use ivring_proto::console::{Endpoint, Failure, Output, shown};
 use ivring_proto::control::{Code, Request};
 use ivring_proto::link::Losses;
 
-use super::amount::{bytes, time};
 use super::last_time::{last_fault, last_refusal};
 use super::options::Ls;
 use super::table::{Align, table};
 use crate::listing::{Guest, Guests, NotServed, State};
+use ivring_proto::console::amount::{bytes, time};
 
 const COLUMNS: [(&str, Align); 10] = [
     ("NAME", Align::Left),

@@ -36,7 +36,8 @@ Examples:
   ivring ping web1                       how long is a round trip
   ivring send web1 greeting 'hello'      a message to the agent in web1
   ivring request web1 ivring.info        a question to it, and its answer
-  ivring listen                          what the guests send";
+  ivring listen                          what the guests send
+  ivring doctor web1                     why nothing arrives";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -45,6 +46,7 @@ pub(super) enum Command {
     Send(Send),
     Request(Request),
     Listen(Listen),
+    Doctor(Doctor),
     Inspect(Inspect),
     Evict(Evict),
 }
@@ -219,6 +221,28 @@ pub(super) struct Listen {
     pub(super) region: Region,
 }
 
+/// Say why nothing arrives: from libvirt's domain to the guest's answer, a line a check.
+///
+/// Each line is OK, FAILED, PENDING or UNKNOWN, and says what to do. What cannot be looked at since a check before it failed
+/// says so. Without GUEST it looks at the host, with a line for each guest and domain; with GUEST, which may also be a domain
+/// of libvirt, at all that this one needs. Nothing is changed, and it takes some seconds. What concerns libvirt and the file
+/// is asked of ivring-vm-config. Root sees all; others are told what they cannot see. Exits 1 when a check failed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ivring doctor
+  ivring doctor web1
+  ivring doctor --json | jq -r '.[] | select(.verdict == \"failed\") | .next'")]
+pub(super) struct Doctor {
+    /// The guest, or a domain of libvirt [default: the host, and a line for each].
+    #[arg(value_name = "GUEST[:PORT]")]
+    pub(super) guest: Option<String>,
+
+    /// Look at this region [default: those that ivringd serves, else fg_i3].
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(super) region: Option<String>,
+}
+
 /// Show what a region's file holds: geometry, host, channels, rings.
 ///
 /// Reads only, and works with and without ivringd. What is shown may change while it is read. Exits 1 when something in it
@@ -278,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_examples_in_the_help_parse() {
-        assert_they_parse::<Options>(29);
+        assert_they_parse::<Options>(33);
     }
 
     #[test]

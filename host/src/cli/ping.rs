@@ -6,9 +6,9 @@ use ivring_proto::console::{Endpoint, Failure, Output, milliseconds, shown};
 use ivring_proto::control::{ClientError, Code, Pong, Request};
 use serde::Serialize;
 
-use super::amount::time;
 use super::options::Ping;
 use super::target;
+use ivring_proto::console::amount::time;
 
 /// What `--json` prints at the end.
 #[derive(Debug, Serialize)]

@@ -7,6 +7,7 @@ mod agent;
 mod boot_order;
 mod commands;
 mod daemon;
+mod doctor;
 mod host_processes;
 mod hot_plug;
 mod joining;

@@ -20,27 +20,27 @@ const ATTEMPTS: usize = 5;
 
 /// A region as it was when it was looked at.
 #[derive(Debug, Serialize)]
-pub(super) struct RegionView {
-    pub(super) path: String,
-    pub(super) size: u64,
+pub(in crate::cli) struct RegionView {
+    pub(in crate::cli) path: String,
+    pub(in crate::cli) size: u64,
     /// Processes that map it, but for this one; `null` when they cannot be looked for.
-    pub(super) mapped_by: Option<Vec<MapperView>>,
+    pub(in crate::cli) mapped_by: Option<Vec<MapperView>>,
     #[serde(flatten)]
-    pub(super) content: Content,
+    pub(in crate::cli) content: Content,
 }
 
 /// A process that maps the region.
 #[derive(Debug, Serialize)]
-pub(super) struct MapperView {
-    pub(super) pid: u32,
+pub(in crate::cli) struct MapperView {
+    pub(in crate::cli) pid: u32,
     /// The VMs it runs, if it is QEMU.
-    pub(super) vms: Vec<String>,
+    pub(in crate::cli) vms: Vec<String>,
 }
 
 /// What is in a region.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Content {
+pub(in crate::cli) enum Content {
     /// It can be used.
     Sound(Box<Sound>),
     /// It cannot: why, and the words of the superblock.
@@ -54,92 +54,92 @@ pub(super) enum Content {
 
 /// A region with a superblock in order.
 #[derive(Debug, Serialize)]
-pub(super) struct Sound {
-    pub(super) name: String,
-    pub(super) state: &'static str,
+pub(in crate::cli) struct Sound {
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) state: &'static str,
     /// Why it is closing, if it is.
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) reason: String,
-    pub(super) versions: String,
-    pub(super) generation: u64,
+    pub(in crate::cli) reason: String,
+    pub(in crate::cli) versions: String,
+    pub(in crate::cli) generation: u64,
     /// The only VM that may join.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) owner: Option<String>,
+    pub(in crate::cli) owner: Option<String>,
     /// Capacity of each ring in bytes.
-    pub(super) to_host: u64,
-    pub(super) to_guest: u64,
+    pub(in crate::cli) to_host: u64,
+    pub(in crate::cli) to_guest: u64,
     /// The host's incarnation; 0 when it has left as it should.
-    pub(super) epoch: u64,
+    pub(in crate::cli) epoch: u64,
     /// Beats of the host.
-    pub(super) heartbeat: u64,
-    pub(super) requests: Vec<RequestView>,
-    pub(super) channels: Vec<ChannelView>,
+    pub(in crate::cli) heartbeat: u64,
+    pub(in crate::cli) requests: Vec<RequestView>,
+    pub(in crate::cli) channels: Vec<ChannelView>,
 }
 
 /// A request to join that stands in a cell.
 #[derive(Debug, Serialize)]
-pub(super) struct RequestView {
-    pub(super) cell: u64,
-    pub(super) guest: String,
-    pub(super) port: String,
-    pub(super) name: String,
+pub(in crate::cli) struct RequestView {
+    pub(in crate::cli) cell: u64,
+    pub(in crate::cli) guest: String,
+    pub(in crate::cli) port: String,
+    pub(in crate::cli) name: String,
 }
 
 /// A channel.
 #[derive(Debug, Serialize)]
-pub(super) struct ChannelView {
-    pub(super) channel: u64,
-    pub(super) state: &'static str,
+pub(in crate::cli) struct ChannelView {
+    pub(in crate::cli) channel: u64,
+    pub(in crate::cli) state: &'static str,
     /// Why the session is over, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<String>,
+    pub(in crate::cli) reason: Option<String>,
     /// Whose it is; nobody's when it is free.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub(super) owner: Option<OwnerView>,
+    pub(in crate::cli) owner: Option<OwnerView>,
     /// What cannot be right.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) wrong: Vec<String>,
+    pub(in crate::cli) wrong: Vec<String>,
 }
 
 /// Who has a channel, and its rings.
 #[derive(Debug, Serialize)]
-pub(super) struct OwnerView {
-    pub(super) guest: String,
-    pub(super) port: String,
-    pub(super) name: String,
-    pub(super) version: String,
+pub(in crate::cli) struct OwnerView {
+    pub(in crate::cli) guest: String,
+    pub(in crate::cli) port: String,
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) version: String,
     /// Beats of the guest.
-    pub(super) heartbeat: u64,
-    pub(super) to_host: RingView,
-    pub(super) to_guest: RingView,
+    pub(in crate::cli) heartbeat: u64,
+    pub(in crate::cli) to_host: RingView,
+    pub(in crate::cli) to_guest: RingView,
     /// What the daemon says that it did wrong, where a daemon serves the region and there is something.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub(super) faults: Option<FaultsView>,
+    pub(in crate::cli) faults: Option<FaultsView>,
 }
 
 /// What a guest wrote that cannot be right.
 #[derive(Debug, Serialize)]
-pub(super) struct FaultsView {
+pub(in crate::cli) struct FaultsView {
     /// How often.
-    pub(super) faults: u64,
+    pub(in crate::cli) faults: u64,
     /// The last time: what, and milliseconds since then.
-    pub(super) last_fault: Option<String>,
-    pub(super) last_fault_ms: Option<u64>,
+    pub(in crate::cli) last_fault: Option<String>,
+    pub(in crate::cli) last_fault_ms: Option<u64>,
 }
 
 /// What waits in a ring.
 #[derive(Debug, Serialize)]
-pub(super) struct RingView {
+pub(in crate::cli) struct RingView {
     /// Position behind what was consumed.
-    pub(super) head: u64,
+    pub(in crate::cli) head: u64,
     /// Bytes and records that wait; `null` when they cannot be told.
-    pub(super) used: Option<u64>,
-    pub(super) records: Option<u64>,
+    pub(in crate::cli) used: Option<u64>,
+    pub(in crate::cli) records: Option<u64>,
 }
 
 impl Sound {
     /// Adds what the daemon says of a guest.
-    pub(super) fn tell_faults(&mut self, guest: &Guest) {
+    pub(in crate::cli) fn tell_faults(&mut self, guest: &Guest) {
         let channel = self.channels.iter_mut().find(|channel| channel.channel == guest.channel);
         let owner = channel.and_then(|channel| channel.owner.as_mut());
         // Since the region was looked at the channel can have got another.
@@ -155,7 +155,7 @@ impl Sound {
 
 impl RegionView {
     /// Looks at a mapped region.
-    pub(super) fn read(file: &RegionFile, memory: &MappedFile) -> Self {
+    pub(in crate::cli) fn read(file: &RegionFile, memory: &MappedFile) -> Self {
         let mapper = |process: &Process| MapperView {
             pid: process.pid,
             vms: match &process.runs {

@@ -11,9 +11,9 @@ use super::round::{NoRound, Round, Rounds, Watched};
 use super::screen::{Screen, cut};
 use super::stop::Stop;
 use super::{Trouble, not_served, state, trouble_cells, trouble_columns, troubles};
-use crate::cli::amount::{rate, rate_of_bytes, time};
 use crate::cli::table::{Align, table};
 use crate::listing::State;
+use ivring_proto::console::amount::{rate, rate_of_bytes, time};
 
 /// How long guests are waited for at most, when rounds are far apart.
 const FOR_PINGS: Duration = Duration::from_millis(500);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A number of bytes with a unit, three digits or so: `1.5 KiB`.
-pub(super) fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     // Good to three digits, which is all that is shown.
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     scaled(count as f64)
@@ -23,18 +23,18 @@ fn scaled(mut number: f64) -> String {
 }
 
 /// Bytes in a second, three digits or so: `1.5 KiB/s`.
-pub(super) fn rate_of_bytes(rate: f64) -> String {
+pub fn rate_of_bytes(rate: f64) -> String {
     scaled(rate) + "/s"
 }
 
 /// How often something happens in a second: `0`, `0.3`, `9.5` or `1200`.
-pub(super) fn rate(rate: f64) -> String {
+pub fn rate(rate: f64) -> String {
     let digits = usize::from(rate < 10.0 && rate.fract() != 0.0);
     format!("{rate:.digits$}")
 }
 
 /// A time from nanoseconds to hours, three digits or so.
-pub(super) fn time(time: Duration) -> String {
+pub fn time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match time.as_nanos() {
         0..1_000 => format!("{} ns", time.as_nanos()),
