@@ -41,7 +41,7 @@ fn left_out(domain: &Domain<'_>, other: &Domain<'_>, region: &str) -> HashSet<us
 }
 
 /// A name with its namespace.
-type Name<'a> = (Option<&'a str>, &'a str);
+pub(crate) type Name<'a> = (Option<&'a str>, &'a str);
 
 struct Comparison {
     /// The elements that do not count, of the old and the new document.
@@ -113,11 +113,11 @@ impl Comparison {
     }
 }
 
-fn name<'a>(node: Node<'a, '_>) -> Name<'a> {
+pub(crate) fn name<'a>(node: Node<'a, '_>) -> Name<'a> {
     (node.tag_name().namespace(), node.tag_name().name())
 }
 
-fn attributes<'a>(node: Node<'a, '_>) -> BTreeMap<Name<'a>, &'a str> {
+pub(crate) fn attributes<'a>(node: Node<'a, '_>) -> BTreeMap<Name<'a>, &'a str> {
     node.attributes()
         .map(|attribute| ((attribute.namespace(), attribute.name()), attribute.value()))
         .collect()
@@ -125,7 +125,7 @@ fn attributes<'a>(node: Node<'a, '_>) -> BTreeMap<Name<'a>, &'a str> {
 
 /// The text of `node` itself, without the white space around the parts of it. Of `<devices>`, where libvirt knows no text, it
 /// is without any: some comes and goes with the device.
-fn text(node: Node<'_, '_>) -> String {
+pub(crate) fn text(node: Node<'_, '_>) -> String {
     let parts = node.children().filter(Node::is_text).filter_map(|part| part.text());
     if node.has_tag_name("devices") {
         return parts.flat_map(str::split_whitespace).collect();
@@ -156,7 +156,7 @@ fn same_head(old: Node<'_, '_>, new: Node<'_, '_>) -> bool {
 }
 
 /// An order of controllers that does not depend on where they are.
-fn key_of_controller(controller: &Node<'_, '_>) -> [String; 2] {
+pub(crate) fn key_of_controller(controller: &Node<'_, '_>) -> [String; 2] {
     ["type", "index"].map(|name| controller.attribute(name).unwrap_or_default().to_owned())
 }
 

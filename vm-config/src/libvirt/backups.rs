@@ -5,12 +5,11 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-use std::{env, iter};
+use std::iter;
 
 use thiserror::Error;
 
-/// Where root's backups are.
-const OF_ROOT: &str = "/var/lib/ivring/backups";
+use super::state_folder::state_folder;
 
 /// The folder with the backups of many runs: a folder a run, named after its time, and in it a file a domain, named
 /// after its UUID.
@@ -46,12 +45,7 @@ impl Backups {
     /// user's state (`XDG_STATE_HOME`, `~/.local/state`).
     #[must_use]
     pub fn usual() -> Self {
-        if nix::unistd::geteuid().is_root() {
-            return Self::in_folder(PathBuf::from(OF_ROOT));
-        }
-        let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-        Self::in_folder(state.map_or_else(|| PathBuf::from(OF_ROOT), |state| state.join("ivring/backups")))
+        Self::in_folder(state_folder().join("backups"))
     }
 
     /// The folder of this run, once something was kept.

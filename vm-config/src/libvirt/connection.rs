@@ -72,6 +72,18 @@ impl Connection {
         Self { virsh: Virsh::new(uri.map_or_else(default_uri, str::to_owned), true) }
     }
 
+    /// The same, with every virsh in a process group of its own: Ctrl-C on a terminal ends this program alone, which can
+    /// let virsh finish what is in hand.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        Self { virsh: self.virsh.apart() }
+    }
+
+    /// virsh, for what is not one question and one answer.
+    pub(super) fn virsh(&self) -> &Virsh {
+        &self.virsh
+    }
+
     /// The URI.
     #[must_use]
     pub fn uri(&self) -> &str {

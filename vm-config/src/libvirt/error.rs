@@ -39,6 +39,14 @@ pub enum LibvirtError {
         /// What was asked for.
         command: String,
     },
+    /// The answer does not end.
+    #[error("{command}: virsh answered with more than {most} bytes, of which nothing was used")]
+    TooMuch {
+        /// What was asked for.
+        command: String,
+        /// How many bytes are read.
+        most: u64,
+    },
 }
 
 /// What virsh says first when there is no connection.
@@ -54,6 +62,7 @@ impl LibvirtError {
             Self::Connect { .. } => "connection",
             Self::Failed { .. } => "libvirt",
             Self::Garbled { .. } => "garbled",
+            Self::TooMuch { .. } => "too-much",
         }
     }
 

@@ -119,6 +119,28 @@ impl Judgement {
     }
 }
 
+impl Judgement {
+    /// Whether the device is to be put in where there is none.
+    #[must_use]
+    pub fn lacks_device(&self) -> bool {
+        matches!(self.standing, Standing::ToDo(Action::Insert) | Standing::Transient(Action::Insert))
+    }
+
+    /// Whether something is to be done with `domain`, which was judged so, as far as is known before it is tried: `live` to
+    /// what runs, too.
+    #[must_use]
+    pub fn acts(&self, domain: &Listed, live: bool) -> bool {
+        match self.standing {
+            Standing::ToDo(_) | Standing::Transient(_) => true,
+            Standing::Waiting(_) => {
+                let differs = |live: &Plan| live.action() != Action::Nothing;
+                live && domain.running && self.live.as_ref().is_none_or(differs)
+            }
+            Standing::AsWanted | Standing::Refused(_) | Standing::Unreadable(_) => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

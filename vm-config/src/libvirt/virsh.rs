@@ -2,18 +2,31 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::io::{self, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, Output, Stdio};
+use std::io::{self, Read, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
 use super::LibvirtError;
+
+/// How much of what virsh prints is read. The documents of a portion of domains are a fraction of it.
+const MOST_PRINTED: u64 = 64 << 20;
+/// How much of what virsh complains about is read.
+const MOST_COMPLAINED: u64 = 1 << 20;
 
 /// virsh, to be run with one URI.
 #[derive(Debug)]
 pub(super) struct Virsh {
     uri: String,
     read_only: bool,
+    apart: bool,
+}
+
+/// What came of a process.
+struct Ended {
+    status: ExitStatus,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
 }
 
 /// What came of several commands.
@@ -27,7 +40,12 @@ pub(super) struct Answers {
 
 impl Virsh {
     pub(super) fn new(uri: String, read_only: bool) -> Self {
-        Self { uri, read_only }
+        Self { uri, read_only, apart: false }
+    }
+
+    /// The same in process groups of their own, so that Ctrl-C on a terminal does not end them in the midst of a change.
+    pub(super) fn apart(self) -> Self {
+        Self { apart: true, ..self }
     }
 
     pub(super) fn uri(&self) -> &str {
@@ -76,43 +94,71 @@ impl Virsh {
         LibvirtError::of(&self.uri, command, complaints)
     }
 
-    fn output(&self, words: &[&str], input: &str) -> Result<Output, LibvirtError> {
+    /// virsh with the words `words`, and pipes for what it writes.
+    pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("virsh");
         command.env("LC_ALL", "C").args(["--quiet", "--connect", &self.uri]);
         if self.read_only {
             command.arg("--readonly");
         }
-        let child = command
-            .arg("--")
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut child = child.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => LibvirtError::NoVirsh,
-            _ => LibvirtError::Run(error),
-        })?;
-        let stdin = child.stdin.take();
-        thread::scope(|scope| {
+        if self.apart {
+            command.process_group(0);
+        }
+        command.arg("--").args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn output(&self, words: &[&str], input: &str) -> Result<Ended, LibvirtError> {
+        let mut child = spawn(self.command(words).stdin(Stdio::piped()))?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdout, stderr) = thread::scope(|scope| {
             // A virsh that fails early reads nothing; what it says then matters, not that the pipe broke.
-            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input.as_bytes())));
-            child.wait_with_output().map_err(LibvirtError::Run)
-        })
+            scope.spawn(move || pipes.0.map(|mut stdin| stdin.write_all(input.as_bytes())));
+            let stderr = scope.spawn(move || read(pipes.2, MOST_COMPLAINED));
+            // What is left unread ends virsh, for its pipe breaks.
+            (read(pipes.1, MOST_PRINTED), stderr.join())
+        });
+        let status = child.wait()?;
+        let stderr = stderr.unwrap_or_else(|_| Ok(Vec::new()))?;
+        let stdout = stdout?;
+        if u64::try_from(stdout.len()).is_ok_and(|length| length >= MOST_PRINTED) {
+            let command = words.first().copied().unwrap_or_default();
+            let command = command.split(' ').next().unwrap_or_default().to_owned();
+            return Err(LibvirtError::TooMuch { command, most: MOST_PRINTED });
+        }
+        Ok(Ended { status, stdout, stderr })
     }
 }
 
-/// The lines of virsh's own errors, and what ended it if it did not end by itself. Other lines may show XML with secrets in it.
-fn complaints(output: &Output) -> Vec<String> {
-    let text = String::from_utf8_lossy(&output.stderr);
-    let errors = text.lines().filter_map(|line| line.strip_prefix("error: "));
-    let mut errors: Vec<String> = errors
-        .map(|line| line.trim_end().chars().map(|c| if c.is_control() { '?' } else { c }).collect())
-        .collect();
-    if let Some(signal) = output.status.signal().filter(|_| errors.is_empty()) {
+/// Starts `virsh`.
+pub(super) fn spawn(virsh: &mut Command) -> Result<Child, LibvirtError> {
+    virsh.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => LibvirtError::NoVirsh,
+        _ => LibvirtError::Run(error),
+    })
+}
+
+/// What comes out of `pipe`, up to `most` bytes of it.
+pub(super) fn read(pipe: Option<impl Read>, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    pipe.map_or(Ok(0), |pipe| pipe.take(most).read_to_end(&mut bytes))?;
+    Ok(bytes)
+}
+
+/// What virsh complained about, and what ended it if it did not end by itself.
+fn complaints(ended: &Ended) -> Vec<String> {
+    let mut errors = errors_in(&ended.stderr);
+    if let Some(signal) = ended.status.signal().filter(|_| errors.is_empty()) {
         errors.push(format!("virsh was ended by signal {signal}"));
     }
     errors
+}
+
+/// The lines of virsh's own errors. Other lines may show XML with secrets in it.
+pub(super) fn errors_in(stderr: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(stderr);
+    let errors = text.lines().filter_map(|line| line.strip_prefix("error: "));
+    errors.map(|line| line.trim_end().chars().map(|c| if c.is_control() { '?' } else { c }).collect()).collect()
 }
 
 fn text(command: &str, bytes: Vec<u8>) -> Result<String, LibvirtError> {

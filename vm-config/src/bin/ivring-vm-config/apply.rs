@@ -1,13 +1,16 @@
 //! The command `apply`.
 
 use clap::Args;
-use ivring_vm_config::libvirt::{Backups, Changes, Connection, Wish};
+use ivring_vm_config::libvirt::{Backups, ChangeError, Changed, Changes, Connection, Listed, Wish};
 use ivring_vm_config::{Action, Request};
 
 use crate::Failure;
 use crate::options::DeviceOptions;
 use crate::round::{Change, Round, RoundOptions, Work};
 use crate::row::{Column, LOSSES, Row, losses};
+
+/// The state of a domain that is to get the device.
+pub const TO_DO: &str = "missing";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,11 +19,15 @@ Examples:
   ivring-vm-config apply --all --limit 1 --yes     one domain first; the same again does the next
   ivring-vm-config apply --all --exclude 'win*'    all but some
   ivring-vm-config apply web1 --live               at once, without shutting it down
+  ivring-vm-config apply --all --again             also to those from which it was taken on purpose
   ivring-vm-config apply --all -c qemu:///system -c qemu:///session
 
 Doing it again changes nothing. A running domain gets the device with its next start (a reboot is not enough), or at once
 with --live where its machine can: pc, and q35 with a conventional bridge or an empty root port. While a domain has the
 device, libvirt refuses to save, managed-save or migrate it and to take snapshots with memory.
+
+--all leaves alone the domains from which the device was taken on purpose (state removed): by remove or rollback, or by hand
+while watch ran. To name a domain gives it the device again, and forgets that; --again does so for all.
 
 The configuration of each domain is kept before it changes, readable by its owner only: see rollback --help.
 
@@ -36,6 +43,9 @@ pub struct ApplyOptions {
     /// Give it to running domains at once, too
     #[arg(long)]
     live: bool,
+    /// With --all, also to domains from which it was taken on purpose
+    #[arg(long, requires = "all")]
+    again: bool,
     #[command(flatten)]
     device: DeviceOptions,
 }
@@ -65,7 +75,8 @@ impl ApplyOptions {
             wish: Wish::Present,
             request: &request,
             live: self.live,
-            to_do: "missing",
+            again: self.again,
+            to_do: TO_DO,
             columns,
             means: &means,
         };
@@ -88,13 +99,17 @@ impl Work for Apply<'_> {
                 Err(error) => row.not_changed(&error),
             });
         }
-        Box::new(move |domain, _, row| match changes.install(domain, live) {
-            Ok(changed) => {
-                let action = if changed.config == Action::Nothing { changed.live } else { changed.config };
-                Row::judged(connection.uri(), domain, &changed.now, "missing")
-                    .done(action, changed.backup.as_deref())
-            }
-            Err(error) => row.not_changed(&error),
-        })
+        Box::new(move |domain, _, row| told(connection.uri(), domain, row, changes.install(domain, live)))
+    }
+}
+
+/// The row of `domain`, which is at `uri` and had the row `row`, after it was or was not given the device.
+pub fn told(uri: &str, domain: &Listed, row: Row, result: Result<Changed, ChangeError>) -> Row {
+    match result {
+        Ok(changed) => {
+            let action = if changed.config == Action::Nothing { changed.live } else { changed.config };
+            Row::judged(uri, domain, &changed.now, TO_DO).done(action, changed.backup.as_deref())
+        }
+        Err(error) => row.not_changed(&error),
     }
 }

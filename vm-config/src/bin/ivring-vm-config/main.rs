@@ -11,14 +11,17 @@ mod patch;
 mod qemu_args;
 mod qmp;
 mod question;
+mod remembered;
 mod remove;
 mod rollback;
 mod round;
 mod row;
+mod state_options;
 mod status;
 mod table;
 mod targets;
 mod together;
+mod watch;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -40,6 +43,7 @@ Examples:
   ivring-vm-config apply --all --dry-run                         what every domain of libvirt would get, and lose
   ivring-vm-config apply --all                                   give it to them
   ivring-vm-config status                                        which have it
+  ivring-vm-config watch                                         give it to every domain, also to those to come
   ivring-vm-config remove --all                                  take it from them
   ivring-vm-config host check                                    whether this host can do it, and what to do if not
   qemu-system-x86_64 ... $(ivring-vm-config qemu-args)           start QEMU with the region fg_i3
@@ -70,6 +74,8 @@ enum Command {
     Apply(apply::ApplyOptions),
     /// Which domains of libvirt have the device
     Status(status::StatusOptions),
+    /// Gives the device to every domain of libvirt, also to those that are defined later
+    Watch(watch::WatchOptions),
     /// Takes the device from the domains of libvirt
     Remove(remove::RemoveOptions),
     /// Gives domains of libvirt back the configuration they had
@@ -102,6 +108,7 @@ fn main() -> ExitCode {
         Command::Patch(options) => options.run(),
         Command::Apply(options) => options.run(),
         Command::Status(options) => options.run(),
+        Command::Watch(options) => options.run(),
         Command::Remove(options) => options.run(),
         Command::Rollback(options) => options.run(),
         Command::Host(options) => options.run(),

@@ -23,6 +23,8 @@ had added for it go with it; which these are is known from the backup that apply
 Then the configuration is as it was before. A running domain has the device until it is shut down, or until its guest lets
 go of it with --live.
 
+It is remembered that the device was taken out on purpose: watch and apply --all leave the domain alone until apply names it.
+
 The configuration of each domain is kept before it changes, readable by its owner only: see rollback --help.
 
 Exit codes: 0 done or nothing to do, 1 --dry-run found something to do or the answer was no, 2 usage, 3 some domain was
@@ -54,6 +56,7 @@ impl RemoveOptions {
             wish: Wish::Absent,
             request: &request,
             live: self.live,
+            again: false,
             to_do: "present",
             columns: &[Column::Domain, Column::Uri, Column::State, Column::Action, Column::Reason],
             means: "will lose the device",

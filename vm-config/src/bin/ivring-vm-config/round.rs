@@ -1,15 +1,19 @@
 //! A round through many domains: all are judged, the change is agreed to, and one after the other is changed.
 
 use clap::Args;
-use ivring_vm_config::libvirt::{Backups, Connection, Judgement, Listed, Standing, Wish};
-use ivring_vm_config::{Action, Request};
+use ivring_vm_config::libvirt::{
+    Backups, By, Connection, Judgement, Key, Listed, Wish,
+};
+use ivring_vm_config::Request;
 
 use crate::backup_options::{self, BackupOptions};
 use crate::judged::{Judged, judged};
 use crate::question::{agreed, can_be_asked, domains};
+use crate::remembered::{Remembered, key};
 use crate::row::{Column, Row};
+use crate::state_options::StateOptions;
 use crate::table::Table;
-use crate::targets::Targets;
+use crate::targets::{Place, Targets};
 use crate::{Failure, exit};
 
 /// The options of a round.
@@ -28,6 +32,8 @@ pub struct RoundOptions {
     yes: bool,
     #[command(flatten)]
     backups: BackupOptions,
+    #[command(flatten)]
+    state: StateOptions,
     /// Print a list of what became of each domain, as JSON
     #[arg(long)]
     json: bool,
@@ -41,6 +47,8 @@ pub struct Round<'a> {
     pub request: &'a Request,
     /// Whether running domains are changed at once, too.
     pub live: bool,
+    /// Whether all domains are meant, also those from which the device was taken on purpose.
+    pub again: bool,
     /// The state of a domain that there is something to do with.
     pub to_do: &'static str,
     /// What is told of each domain.
@@ -58,6 +66,16 @@ pub trait Work {
     fn at<'p>(&'p self, connection: &'p Connection, backups: &'p mut Backups) -> Change<'p>;
 }
 
+/// What is to become of a domain.
+struct Lot<'a> {
+    domain: &'a Listed,
+    /// Its device, if it was judged whether it has one.
+    key: Option<Key>,
+    /// How it was judged, if something is to be done with it.
+    judgement: Option<Judgement>,
+    row: Row,
+}
+
 impl RoundOptions {
     /// Goes the round.
     pub fn go(&self, round: &Round<'_>, work: &impl Work) -> Result<u8, Failure> {
@@ -65,58 +83,85 @@ impl RoundOptions {
             let message = "no DOMAIN: name some, or give --all; see --help".to_owned();
             return Err(Failure { code: exit::USAGE, message });
         }
+        let mut remembered = Remembered::read(self.state.ledger())?;
         let (places, worst) = self.targets.find(false)?;
-        let known: Vec<Vec<Judged<'_>>> =
-            places.iter().map(|place| judged(place, round.request, round.wish).collect()).collect();
-        let acts_on = |(domain, known): &&Judged<'_>| {
-            let judgement = known.as_ref().ok().filter(|_| !self.targets.excludes(domain));
-            judgement.is_some_and(|judgement| round.acts_on(domain, judgement))
-        };
+        let lots: Vec<Vec<Lot<'_>>> =
+            places.iter().map(|place| self.lots(place, round, &remembered)).collect();
         let mut left = self.limit.unwrap_or(usize::MAX);
-        let affected = known.iter().flatten().filter(acts_on).count().min(left);
+        let affected = lots.iter().flatten().filter(|lot| lot.judgement.is_some()).count().min(left);
         let asks = self.targets.all() && !self.dry_run && !self.yes && affected > 0 && can_be_asked();
         if asks && !agreed(&format!("{} {}", domains(affected), round.means))? {
             return Ok(exit::NEGATIVE);
         }
+        if !self.dry_run && self.means_all_again(round) {
+            let wanted: Vec<Key> = lots.iter().flatten().filter_map(|lot| lot.key.clone()).collect();
+            remembered.forget(&wanted)?;
+        }
+        let notes = !self.dry_run && round.wish == Wish::Absent;
         let mut table = Table::new(round.columns, &places, self.json);
         let mut backups = self.backups.backups();
-        for (place, known) in places.iter().zip(known) {
-            let uri = place.connection.uri();
+        for (place, lots) in places.iter().zip(lots) {
             let mut change = work.at(&place.connection, &mut backups);
-            for (domain, known) in known {
-                table.tell(match known {
-                    _ if self.targets.excludes(domain) => Row::excluded(uri, domain),
-                    Err(error) => Row::unknown(uri, domain, &error),
-                    Ok(judgement) => {
-                        let row = Row::judged(uri, domain, &judgement, round.to_do);
-                        if !round.acts_on(domain, &judgement) {
-                            row
-                        } else if left == 0 {
-                            row.left("left for another run by --limit")
-                        } else {
-                            left -= 1;
-                            change(domain, &judgement, row)
+            for lot in lots {
+                let is_left = lot.judgement.is_some() && left == 0;
+                let noted = lot.key.as_ref().filter(|_| notes && !is_left);
+                let before = noted.map(|key| remembered.take_out(key, lot.domain, By::Remove)).transpose();
+                let row = match (before, lot.judgement) {
+                    (Err(error), _) => lot.row.not_noted(&error),
+                    (Ok(_), None) => lot.row,
+                    (Ok(_), Some(_)) if is_left => lot.row.left("left for another run by --limit"),
+                    (Ok(before), Some(judgement)) => {
+                        left -= 1;
+                        let row = change(lot.domain, &judgement, lot.row);
+                        if let (Some(key), true) = (noted, row.has_failed()) {
+                            remembered.restore(key, before.flatten())?;
                         }
+                        row
                     }
-                })?;
+                };
+                table.tell(row)?;
             }
         }
         backup_options::tell(&backups);
         Ok(table.end()?.max(worst))
     }
+
+    /// Whether a domain gets the device although it was taken out on purpose: it is named, or that is said.
+    fn means_all_again(&self, round: &Round<'_>) -> bool {
+        round.wish == Wish::Present && (!self.targets.all() || round.again)
+    }
+
+    fn lots<'a>(
+        &'a self,
+        place: &'a Place,
+        round: &'a Round<'a>,
+        remembered: &Remembered,
+    ) -> Vec<Lot<'a>> {
+        let uri = place.connection.uri();
+        let lot = |(domain, known): Judged<'a>| match known {
+            _ if self.targets.excludes(domain) => Lot::of(domain, Row::excluded(uri, domain)),
+            Err(error) => Lot::of(domain, Row::unknown(uri, domain, &error)),
+            Ok(judgement) => {
+                let key = key(uri, domain, &judgement);
+                let spared = round.wish == Wish::Present && !self.means_all_again(round);
+                let taken_out = key.as_ref().filter(|_| spared).and_then(|key| remembered.taken_out(key));
+                match taken_out.filter(|_| judgement.lacks_device()) {
+                    Some(taken_out) => Lot::of(domain, Row::left_alone(uri, domain, taken_out)),
+                    None => {
+                        let row = Row::judged(uri, domain, &judgement, round.to_do);
+                        let acts = judgement.acts(domain, round.live);
+                        Lot { domain, key, row, judgement: acts.then_some(judgement) }
+                    }
+                }
+            }
+        };
+        judged(place, round.request, round.wish).map(lot).collect()
+    }
 }
 
-impl Round<'_> {
-    /// Whether something is to be done with `domain`, as far as is known before it is tried.
-    fn acts_on(&self, domain: &Listed, judgement: &Judgement) -> bool {
-        match judgement.standing {
-            Standing::ToDo(_) | Standing::Transient(_) => true,
-            Standing::Waiting(_) => {
-                self.live
-                    && domain.running
-                    && judgement.live.as_ref().is_none_or(|live| live.action() != Action::Nothing)
-            }
-            Standing::AsWanted | Standing::Refused(_) | Standing::Unreadable(_) => false,
-        }
+impl<'a> Lot<'a> {
+    /// `row` is told of `domain`, and nothing is done with it.
+    fn of(domain: &'a Listed, row: Row) -> Self {
+        Self { domain, key: None, judgement: None, row }
     }
 }

@@ -1,7 +1,8 @@
 //! What is told of one domain: a line of a table for people, an object for programs.
 
 use ivring_vm_config::libvirt::{
-    ChangeError, Controllers, Judgement, LibvirtError, Listed, RolledBack, Standing, Waiting,
+    By, ChangeError, Controllers, Judgement, LedgerError, LibvirtError, Listed, RolledBack, Standing, TakenOut,
+    Waiting,
 };
 use ivring_vm_config::{Action, PciAddress, Plan, Refused};
 use serde::Serialize;
@@ -15,7 +16,7 @@ pub struct Row {
     domain: String,
     uuid: String,
     uri: String,
-    /// `ok`, `missing`, `present`, `changed`, `pending`, `differs`, `refused`, `excluded` or `failed`.
+    /// `ok`, `missing`, `present`, `changed`, `pending`, `differs`, `refused`, `removed`, `excluded` or `failed`.
     state: &'static str,
     /// What there is or was to do: `none`, `insert`, `replace`, `remove`, `restore`.
     action: &'static str,
@@ -28,6 +29,9 @@ pub struct Row {
     /// What has to happen before the domain runs so.
     waiting: Option<&'static str>,
     backup: Option<String>,
+    /// How the device was taken from it on purpose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_out: Option<TakenOut>,
     /// What would change.
     #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<String>,
@@ -53,6 +57,7 @@ impl Row {
             loses: Vec::new(),
             waiting: None,
             backup: None,
+            taken_out: None,
             diff: None,
             notices: Vec::new(),
             error: None,
@@ -64,6 +69,27 @@ impl Row {
     /// A domain that a pattern leaves out.
     pub fn excluded(uri: &str, domain: &Listed) -> Self {
         Self::new(uri, domain, "excluded", 0)
+    }
+
+    /// A domain that is to be without the device.
+    pub fn left_alone(uri: &str, domain: &Listed, taken_out: &TakenOut) -> Self {
+        let by = match taken_out.by {
+            By::Remove => "by ivring-vm-config remove,",
+            By::Rollback => "by ivring-vm-config rollback,",
+            By::Edit => "by somebody who changed nothing else, noticed",
+        };
+        let at = &taken_out.at;
+        let reason = format!(
+            "taken out on purpose {by} {at}: left alone until ivring-vm-config apply {}",
+            domain.name
+        );
+        Self { taken_out: Some(taken_out.clone()), reason, ..Self::new(uri, domain, "removed", 0) }
+    }
+
+    /// A domain of which nothing can be remembered, and with which nothing was done for that reason.
+    pub fn not_noted(mut self, error: &LedgerError) -> Self {
+        (self.state, self.action, self.exit) = ("failed", "none", exit::IO_FAILED);
+        self.fails(Message::new("state-file", error.to_string(), None))
     }
 
     /// A domain that has the configuration that was kept.
@@ -224,6 +250,42 @@ impl Row {
     /// What would change, for people.
     pub fn diff(&self) -> Option<&str> {
         self.diff.as_deref()
+    }
+
+    /// The row of a running domain that could not be given the device at once.
+    pub fn not_live(mut self, why: &str) -> Self {
+        if self.error.is_none() {
+            let reason = if self.reason.is_empty() { "" } else { &format!("{}; ", self.reason) };
+            self.reason = format!("{reason}not at once: {why}");
+        }
+        self
+    }
+
+    /// Whether something was done.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// What is wrong with the domain, or is to be known of it: its state, and why. `None` if all is well.
+    pub fn trouble(&self) -> Option<(&'static str, String)> {
+        (self.state != "ok").then(|| (self.state, self.cell(Column::Reason)))
+    }
+
+    /// All that is told of it in one line; `several` libvirts are told apart.
+    pub fn line(&self, several: bool) -> String {
+        let at = if several { format!(" at {}", self.uri) } else { String::new() };
+        let done = self.done.then(|| self.cell(Column::Action));
+        let address = self.address.clone().filter(|_| self.done).map(|address| format!("at {address}"));
+        let state = (self.state != "ok").then(|| self.state.to_owned());
+        let what = [done, address, state].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let reason = self.cell(Column::Reason);
+        let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        format!("{}{at}: {what}{why}", self.domain)
+    }
+
+    /// Whether what was to be done was not.
+    pub fn has_failed(&self) -> bool {
+        self.error.is_some()
     }
 
     pub fn exit(&self) -> u8 {
