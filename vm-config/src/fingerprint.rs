@@ -48,7 +48,8 @@ fn ordered<'a, 'input: 'a>(nodes: impl Iterator<Item = Node<'a, 'input>>) -> Vec
 
 fn is_left_out(device: Node<'_, '_>, region: &str) -> bool {
     let is = |attribute, value| device.attribute(attribute) == Some(value);
-    device.has_tag_name("controller") && is("type", "pci") || device.has_tag_name("shmem") && is("name", region)
+    device.has_tag_name("controller") && is("type", "pci")
+        || device.has_tag_name("shmem") && is("name", region)
 }
 
 /// FNV-1a of 64 bits: small, and the same everywhere. Nobody gains by two domains with one sum.
@@ -125,7 +126,10 @@ mod tests {
             assert_eq!(after(old, new), of(DOMAIN), "{new}");
         }
         let moved = DOMAIN.replace("<controller type='usb' index='0'/>", "");
-        assert_eq!(of(&moved.replace("</devices>", "<controller type='usb' index='0'/></devices>")), of(DOMAIN));
+        assert_eq!(
+            of(&moved.replace("</devices>", "<controller type='usb' index='0'/></devices>")),
+            of(DOMAIN)
+        );
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Events {
         connection: &Connection,
         mut tell: impl FnMut(News) + Send + 'static,
     ) -> Result<Self, LibvirtError> {
-        let script = format!("echo {CONNECTED}; event --event lifecycle --loop");
+        let script = format!("echo {CONNECTED}; event --event lifecycle --loop; ");
         let mut virsh = spawn(connection.virsh().command(&[&script]).stdin(Stdio::null()).process_group(0))?;
         let (stdout, stderr) = (virsh.stdout.take(), virsh.stderr.take());
         let uri = connection.uri().to_owned();
@@ -127,7 +127,9 @@ fn tell_lines(mut pipe: impl Read, tell: &mut impl FnMut(News)) {
         match pipe.read(&mut bytes) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Ok(0) | Err(_) => return,
-            Ok(length) => bytes.get(..length).unwrap_or_default().iter().for_each(|byte| lines.add(*byte, tell)),
+            Ok(length) => {
+                bytes.get(..length).unwrap_or_default().iter().for_each(|byte| lines.add(*byte, tell))
+            }
         }
     }
 }
@@ -187,7 +189,9 @@ mod tests {
         }
         let odd = "event 'lifecycle' for domain 'it's': Defined 'odd': Undefined Removed";
         assert_eq!(Event::read(odd), event("it's': Defined 'odd", Happened::Undefined));
-        for line in ["", "events received: 3", "event 'reboot' for domain 'a'", "event 'lifecycle' for domain 'a"] {
+        for line in
+            ["", "events received: 3", "event 'reboot' for domain 'a'", "event 'lifecycle' for domain 'a"]
+        {
             assert_eq!(Event::read(line), None, "{line}");
         }
     }
@@ -200,7 +204,8 @@ mod tests {
 
     #[test]
     fn lines_are_told_from_the_connection_on() {
-        let text = "connectedevent 'lifecycle' for domain 'a': Defined Added\n\nnonsense\nconnected\nhalf a line";
+        let text =
+            "connectedevent 'lifecycle' for domain 'a': Defined Added\n\nnonsense\nconnected\nhalf a line";
         let added = format!("{:?}", News::Event(event("a", Happened::Other).unwrap()));
         assert_eq!(told(text.as_bytes()), ["Connected", &added, "Unclear", "Unclear"]);
         assert_eq!(told(b"event 'lifecycle' for domain '\xff': Defined Added\n"), ["Unclear"]);

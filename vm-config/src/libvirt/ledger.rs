@@ -84,7 +84,9 @@ pub type Entries = BTreeMap<Key, Entry>;
 #[derive(Debug, Error)]
 pub enum LedgerError {
     /// The system says no.
-    #[error("cannot {what} {path:?}, which remembers where the device was taken out on purpose: {source}; --state-file names another")]
+    #[error(
+        "cannot {what} {path:?}, which remembers where the device was taken out on purpose: {source}; --state-file names another"
+    )]
     Io {
         /// What was being done.
         what: &'static str,
@@ -165,7 +167,9 @@ impl Ledger {
         let json: serde_json::Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         match json.get("version").and_then(serde_json::Value::as_u64) {
             Some(version) if version == u64::from(VERSION) => {}
-            Some(version) => return Err(format!("it has version {version}, and this program writes {VERSION}")),
+            Some(version) => {
+                return Err(format!("it has version {version}, and this program writes {VERSION}"));
+            }
             None => return Err("it has no version".to_owned()),
         }
         let written: Written = serde_json::from_value(json).map_err(|error| error.to_string())?;
@@ -223,7 +227,8 @@ impl Line {
     }
 
     fn read(self) -> Result<(Key, Entry), String> {
-        let had = self.had.map(|had| u64::from_str_radix(&had, 16).map_err(|_| format!("{had:?} is no number")));
+        let had =
+            self.had.map(|had| u64::from_str_radix(&had, 16).map_err(|_| format!("{had:?} is no number")));
         let entry = Entry { domain: self.domain, had: had.transpose()?, taken_out: self.taken_out };
         Ok((Key { uri: self.uri, uuid: self.uuid, region: self.region }, entry))
     }
@@ -254,7 +259,9 @@ mod tests {
         let ledger = Ledger::in_file(folder.path().join("a/watch.json"));
         assert_eq!(ledger.read().unwrap(), Entries::new());
         ledger.update(|entries| drop(entries.insert(key("1"), entry()))).unwrap();
-        ledger.update(|entries| drop(entries.insert(key("2"), Entry { taken_out: None, ..entry() }))).unwrap();
+        ledger
+            .update(|entries| drop(entries.insert(key("2"), Entry { taken_out: None, ..entry() })))
+            .unwrap();
         let read = ledger.read().unwrap();
         assert_eq!(read.len(), 2);
         assert_eq!(read.get(&key("1")), Some(&entry()));

@@ -49,6 +49,18 @@ impl<'a> Rollback<'a> {
         Ok(difference.map(|difference| unified(&domain.name, &difference.now, &saved.xml)))
     }
 
+    /// The name of the region of the device, and whether it is in the configuration `saved`.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`] if that cannot be said of it.
+    pub fn region(&self, saved: &Saved) -> Result<(String, bool), ChangeError> {
+        let domain = Domain::read(saved.xml.as_bytes())?;
+        let name = self.request.device_for(&domain)?.region.name().to_owned();
+        let has_it = domain.existing().iter().any(|shmem| shmem.name() == name);
+        Ok((name, has_it))
+    }
+
     /// Gives `domain` the configuration `saved`; the one it has goes to `backups` before. `None` if it has it already.
     ///
     /// # Errors

@@ -158,7 +158,9 @@ fn complaints(ended: &Ended) -> Vec<String> {
 pub(super) fn errors_in(stderr: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(stderr);
     let errors = text.lines().filter_map(|line| line.strip_prefix("error: "));
-    errors.map(|line| line.trim_end().chars().map(|c| if c.is_control() { '?' } else { c }).collect()).collect()
+    errors
+        .map(|line| line.trim_end().chars().map(|c| if c.is_control() { '?' } else { c }).collect())
+        .collect()
 }
 
 fn text(command: &str, bytes: Vec<u8>) -> Result<String, LibvirtError> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -53,6 +53,12 @@ impl Done {
     /// The list that `--json` prints.
     pub fn json(&self) -> Vec<Value> {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 
     #[track_caller]
@@ -164,31 +170,31 @@ count=$(cat \"$folder/counted\" 2>/dev/null | wc -l)
         runs
     }
 
-    /// `ivring-vm-config COMMAND ARGUMENTS` at this libvirt, with backups in its folder if the command makes some.
+    /// `ivring-vm-config COMMAND ARGUMENTS` at this libvirt, with what it keeps in its folder.
     pub fn run(&self, command: &str, arguments: &[&str]) -> Done {
+        Done::of(&mut self.command(command, arguments))
+    }
+
+    /// The command for [`run`](Self::run).
+    pub fn command(&self, command: &str, arguments: &[&str]) -> Command {
         let backups = self.path("backups").display().to_string();
+        let state = self.path("state/watch.json").display().to_string();
         let mut all = vec![command, "-c"];
         let uri = self.uri();
         all.push(&uri);
         if command != "status" && !arguments.contains(&"--backup-dir") {
             all.extend(["--backup-dir", &backups]);
         }
+        if !arguments.contains(&"--state-file") {
+            all.extend(["--state-file", &state]);
+        }
         all.extend(arguments);
-        self.run_with(&self.path("programs"), &all)
-    }
-
-    /// `ivring-vm-config ARGUMENTS` with `programs` first in its search path.
-    pub fn run_with(&self, programs: &Path, arguments: &[&str]) -> Done {
-        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
-        let output = Command::new(env!("CARGO_BIN_EXE_ivring-vm-config"))
-            .args(arguments)
-            .env("PATH", path)
+        let mut it = Command::new(env!("CARGO_BIN_EXE_ivring-vm-config"));
+        it.args(all)
+            .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", self.path("programs").display()))
             .env("HOME", self.folder.path())
             .env_remove("LIBVIRT_DEFAULT_URI")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Done { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+            .stdin(Stdio::null());
+        it
     }
 }

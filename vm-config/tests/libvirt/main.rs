@@ -12,3 +12,4 @@ mod question;
 mod remove;
 mod rollback;
 mod secrets;
+mod watch;

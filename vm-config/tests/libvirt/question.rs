@@ -9,11 +9,12 @@ use super::fake::{DEVICE, Fake};
 /// Runs `ivring-vm-config ARGUMENTS` on a terminal, on which `answer` is typed; its exit code and what is on the terminal.
 fn on_a_terminal(fake: &Fake, arguments: &str, answer: &str) -> (i32, String) {
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", fake.path("programs").display());
-    let (uri, backups) = (fake.uri(), fake.path("backups"));
+    let (uri, backups, state) = (fake.uri(), fake.path("backups"), fake.path("watch.json"));
     let command = format!(
-        "'{}' {arguments} -c '{uri}' --backup-dir '{}'",
+        "'{}' {arguments} -c '{uri}' --backup-dir '{}' --state-file '{}'",
         env!("CARGO_BIN_EXE_ivring-vm-config"),
-        backups.display()
+        backups.display(),
+        state.display()
     );
     let mut script = Command::new("script")
         .args(["--quiet", "--return", "--command", &command, "/dev/null"])
@@ -52,6 +53,6 @@ fn a_person_is_asked_before_all_domains_are_changed() {
         let (code, said) = on_a_terminal(&fake, arguments, "");
         assert!(code == 0 && !said.contains("Go on?"), "{arguments}: {said}");
     }
-    let (code, said) = on_a_terminal(&fake, "apply --all", "Y\n");
+    let (code, said) = on_a_terminal(&fake, "apply --all --again", "Y\n");
     assert!(code == 0 && said.contains("Go on?") && said.contains("added"), "{said}");
 }

@@ -3,7 +3,8 @@
 #
 # FOLDER/domains/UUID has the files name, config.xml, live.xml and saved.xml of a domain, as far as it has them. Each call is
 # noted in FOLDER/log. FOLDER/hook is read by this shell before each command of a call, with the command's words as
-# parameters. Where FOLDER/ignores is, changes succeed and do nothing; where FOLDER/holds is, guests let go of nothing.
+# parameters. What is written to the FIFO FOLDER/events is told as events, until that is closed. Where FOLDER/ignores is,
+# changes succeed and do nothing; where FOLDER/holds is, guests let go of nothing.
 folder=
 while [ "$1" != -- ]; do
     case $1 in
@@ -93,6 +94,9 @@ step() {
         "list --all --persistent --uuid") having config.xml ;;
         "list --all --with-managed-save --uuid") having saved.xml ;;
         "echo "*) printf %s "$2" ;;
+        "event "*)
+            cat "$folder/events"
+            fail "Disconnected from fake:$folder due to end of file" "client socket is closed" ;;
         "dumpxml --inactive --security-info "*) show "$4" config.xml cat ;;
         "dumpxml --inactive "*) show "$3" config.xml without_secrets ;;
         "dumpxml "*) show "$2" live.xml without_secrets ;;

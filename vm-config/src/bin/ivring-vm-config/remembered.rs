@@ -38,7 +38,8 @@ impl Remembered {
     /// The devices `keys` are wanted again.
     pub fn forget(&mut self, keys: &[Key]) -> Result<(), LedgerError> {
         if keys.iter().any(|key| self.entries.contains_key(key)) {
-            self.entries = self.ledger.update(|entries| keys.iter().for_each(|key| drop(entries.remove(key))))?;
+            self.entries =
+                self.ledger.update(|entries| keys.iter().for_each(|key| drop(entries.remove(key))))?;
         }
         Ok(())
     }

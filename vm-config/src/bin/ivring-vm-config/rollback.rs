@@ -1,15 +1,18 @@
 //! The command `rollback`.
 
 use std::path::PathBuf;
+use std::slice;
 
 use clap::Args;
 use ivring_vm_config::Request;
-use ivring_vm_config::libvirt::{Backups, ChangeError, Listed, Rollback, Saved, SavedError};
+use ivring_vm_config::libvirt::{Backups, By, ChangeError, Key, Listed, Rollback, Saved, SavedError};
 
 use crate::backup_options::{self, BackupOptions};
 use crate::options::WhichOptions;
 use crate::question::{agreed, can_be_asked, domains};
+use crate::remembered::Remembered;
 use crate::row::{Column, Row};
+use crate::state_options::StateOptions;
 use crate::table::Table;
 use crate::targets::{ConnectOptions, Place};
 use crate::{Failure, exit};
@@ -24,7 +27,8 @@ apply and remove tell the folder of their run. Each domain in it gets back the c
 one it has now is kept first, in a folder of its own, so a rollback can be rolled back.
 
 A domain that somebody has edited since is left alone, unless --discard-edits is given. What the device brought along is no
-edit. A running domain is as before with its next start (a reboot is not enough).
+edit. A running domain is as before with its next start (a reboot is not enough). A domain that has the device no longer is
+left alone by watch and apply --all until apply names it.
 
 Exit codes: 0 done or nothing to do, 1 --dry-run found something to do or the answer was no, 2 usage, 3 some domain was
 refused, 4 a file is no backup, 5 libvirt failed, 6 done, and some domain runs otherwise still. The highest counts; the other
@@ -49,6 +53,8 @@ pub struct RollbackOptions {
     yes: bool,
     #[command(flatten)]
     backups: BackupOptions,
+    #[command(flatten)]
+    state: StateOptions,
     /// Print a list of what became of each domain, as JSON
     #[arg(long)]
     json: bool,
@@ -65,6 +71,7 @@ struct Found<'a> {
 impl RollbackOptions {
     pub fn run(&self) -> Result<u8, Failure> {
         let request = self.which.request()?;
+        let mut remembered = Remembered::read(self.state.ledger())?;
         let (saved, bad) = self.saved()?;
         let (mut places, failed) = self.connect.places(false);
         for place in &mut places {
@@ -80,7 +87,7 @@ impl RollbackOptions {
         let mut table = Table::new(&columns, &places, self.json);
         let mut backups = self.backups.backups();
         for found in &found {
-            table.tell(self.one(found, &request, &mut backups))?;
+            table.tell(self.one(found, &request, &mut backups, &mut remembered))?;
         }
         backup_options::tell(&backups);
         Ok(table.end()?.max(bad).max(failed))
@@ -122,7 +129,13 @@ impl RollbackOptions {
         Rollback::new(&place.connection, request, self.discard_edits)
     }
 
-    fn one(&self, found: &Found<'_>, request: &Request, backups: &mut Backups) -> Row {
+    fn one(
+        &self,
+        found: &Found<'_>,
+        request: &Request,
+        backups: &mut Backups,
+        remembered: &mut Remembered,
+    ) -> Row {
         let Some((place, domain)) = found.at else {
             return Row::refused(
                 "",
@@ -139,10 +152,33 @@ impl RollbackOptions {
                 Err(error) => Row::refused(uri, domain, &error),
             };
         }
+        let (region, has_device) = match rollback.region(found.saved) {
+            Ok(region) => region,
+            Err(error) => return Row::refused(uri, domain, &error),
+        };
+        let key = Key { uri: uri.to_owned(), uuid: domain.uuid.clone(), region };
+        let noted = if has_device {
+            remembered.forget(slice::from_ref(&key)).map(|()| None)
+        } else {
+            remembered.take_out(&key, domain, By::Rollback)
+        };
+        let before = match noted {
+            Ok(before) => before,
+            Err(error) => return Row::as_saved(uri, domain).not_noted(&error),
+        };
         match rollback.roll_back(domain, found.saved, backups) {
             Ok(None) => Row::as_saved(uri, domain),
             Ok(Some(rolled_back)) => Row::restored(uri, domain, &rolled_back),
-            Err(error) => Row::refused(uri, domain, &error),
+            Err(error) => {
+                let row = Row::refused(uri, domain, &error);
+                if has_device {
+                    return row;
+                }
+                match remembered.restore(&key, before) {
+                    Ok(()) => row,
+                    Err(error) => row.not_noted(&error),
+                }
+            }
         }
     }
 }

@@ -1,10 +1,8 @@
 //! A round through many domains: all are judged, the change is agreed to, and one after the other is changed.
 
 use clap::Args;
-use ivring_vm_config::libvirt::{
-    Backups, By, Connection, Judgement, Key, Listed, Wish,
-};
 use ivring_vm_config::Request;
+use ivring_vm_config::libvirt::{Backups, By, Connection, Judgement, Key, Listed, Wish};
 
 use crate::backup_options::{self, BackupOptions};
 use crate::judged::{Judged, judged};
@@ -131,12 +129,7 @@ impl RoundOptions {
         round.wish == Wish::Present && (!self.targets.all() || round.again)
     }
 
-    fn lots<'a>(
-        &'a self,
-        place: &'a Place,
-        round: &'a Round<'a>,
-        remembered: &Remembered,
-    ) -> Vec<Lot<'a>> {
+    fn lots<'a>(&'a self, place: &'a Place, round: &'a Round<'a>, remembered: &Remembered) -> Vec<Lot<'a>> {
         let uri = place.connection.uri();
         let lot = |(domain, known): Judged<'a>| match known {
             _ if self.targets.excludes(domain) => Lot::of(domain, Row::excluded(uri, domain)),

@@ -1,8 +1,8 @@
 //! What is told of one domain: a line of a table for people, an object for programs.
 
 use ivring_vm_config::libvirt::{
-    By, ChangeError, Controllers, Judgement, LedgerError, LibvirtError, Listed, RolledBack, Standing, TakenOut,
-    Waiting,
+    By, ChangeError, Controllers, Judgement, LedgerError, LibvirtError, Listed, RolledBack, Standing,
+    TakenOut, Waiting,
 };
 use ivring_vm_config::{Action, PciAddress, Plan, Refused};
 use serde::Serialize;

@@ -53,3 +53,28 @@ pub fn situation(listed: &Listed, documents: &Documents) -> u64 {
     (listed.running, listed.persistent, listed.managed_save).hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_in_vain_waits_until_it_changes_or_for_a_while() {
+        let listed = |running| Listed {
+            uuid: "1".to_owned(),
+            name: "web1".to_owned(),
+            running,
+            persistent: true,
+            managed_save: false,
+        };
+        let documents = |config: &str| Documents { config: Some(config.to_owned()), ..Documents::default() };
+        let then = situation(&listed(false), &documents("a"));
+        let mut known = Known::new(&listed(false));
+        let long = Duration::from_secs(600);
+        assert!(!known.waits(then, long));
+        known.tried = Some((then, Instant::now()));
+        assert!(known.waits(then, long) && !known.waits(then, Duration::ZERO));
+        assert!(!known.waits(situation(&listed(true), &documents("a")), long));
+        assert!(!known.waits(situation(&listed(false), &documents("b")), long));
+    }
+}

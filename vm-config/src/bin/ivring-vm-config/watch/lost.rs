@@ -28,7 +28,11 @@ impl Lost {
 
 impl From<&LibvirtError> for Lost {
     fn from(error: &LibvirtError) -> Self {
-        Self { message: error.to_string(), is_for_good: matches!(error, LibvirtError::NoVirsh) }
+        let message = match error {
+            LibvirtError::Failed { message, .. } => format!("the connection is lost: {message}"),
+            error => error.to_string(),
+        };
+        Self { message, is_for_good: matches!(error, LibvirtError::NoVirsh) }
     }
 }
 

@@ -48,8 +48,12 @@ impl<'a> Notebook<'a> {
 
     /// Forgets every device of which `is_gone` says so, at once.
     pub fn forget(&mut self, is_gone: impl Fn(&Key, &Entry) -> bool) {
-        let gone: Vec<Key> =
-            self.entries.iter().filter(|(key, entry)| is_gone(key, entry)).map(|(key, _)| key.clone()).collect();
+        let gone: Vec<Key> = self
+            .entries
+            .iter()
+            .filter(|(key, entry)| is_gone(key, entry))
+            .map(|(key, _)| key.clone())
+            .collect();
         for key in gone {
             self.notes.insert(key, None);
         }

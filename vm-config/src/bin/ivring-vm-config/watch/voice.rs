@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use crate::row::Row;
-use crate::{print, outcome::printable};
+use crate::{outcome::printable, print};
 
 /// Says what was done and found wrong.
 #[derive(Debug)]
