@@ -23,7 +23,7 @@ States: ok, missing (see apply), pending (configured, and not running so yet), d
 region), refused (no machine for the device), removed (taken out on purpose, and left alone until apply names it), excluded,
 failed.
 
-Exit codes: 0 all have it, 1 some lack it, 2 usage, 3 some have another device or cannot have it, 4 no such domain,
+Exit codes: 0 all have it or are to be without, 1 some lack it, 2 usage, 3 some have another device or cannot have it, 4 no such domain,
 5 libvirt failed, 6 some do not run with it yet. The highest counts. Any user may ask; nothing is changed.";
 
 #[derive(Debug, Args)]

@@ -149,3 +149,26 @@ fn stop_on_signal(inboxes: Vec<Arc<Inbox>>) -> io::Result<()> {
     })?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::{Cli, Command};
+
+    #[test]
+    fn the_unit_has_a_command_line_that_is_understood() {
+        let unit = include_str!("../../../dist/ivring-vm-config-watch.service");
+        let starts: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix("ExecStart=")).collect();
+        let [start] = starts[..] else { panic!("not one command: {starts:?}") };
+        let cli = Cli::try_parse_from(start.split(' ')).unwrap();
+        assert!(matches!(cli.command, Command::Watch(options) if !options.once));
+        // virsh must not get the first signal.
+        assert!(unit.contains("\nKillMode=mixed\n"));
+    }
+
+    #[test]
+    fn it_is_no_hot_loop() {
+        assert!(super::rescan("1s").is_ok() && super::rescan("999ms").is_err() && super::rescan("often").is_err());
+    }
+}
