@@ -1,5 +1,5 @@
-//! The mission in one test: every domain of a libvirt gets the device by one command, their agents answer the host, and
-//! another command gives every domain back as it was.
+//! The mission: every domain of a libvirt gets the device by one command, their agents answer the host, and another command
+//! gives every domain back as it was. Those that come later, and those that run already, get it by a third one.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +17,19 @@ struct Mission {
 }
 
 impl Mission {
+    /// A host with all programs, and with domains that are off. `None` after a line that says why there is none.
+    fn set_up(test: &str) -> Result<Option<Self>, Error> {
+        let Some(tools) = tools_or_skip(test) else { return Ok(None) };
+        let Some(()) = libvirt_or_skip(test) else { return Ok(None) };
+        let artifacts = Artifacts::build()?;
+        let host = StockHost::set_up(&tools, Image::WithAgent(&artifacts.agent));
+        let Some(host) = or_skip(test, host) else { return Ok(None) };
+        for program in [&artifacts.ivringd, &artifacts.ivring, &build_vm_config()?] {
+            host.libvirtd.bring(program)?;
+        }
+        Ok(Some(Self { host }))
+    }
+
     /// Runs a program inside that must end with `code`; what it prints.
     fn run(&self, program: &str, arguments: &[&str], code: i32) -> String {
         let output = self.host.libvirtd.run(program, arguments, b"").expect("it starts");
@@ -62,21 +75,28 @@ impl Mission {
         StockHost::DOMAINS.iter().map(|domain| self.host.xml(domain).expect("it is there")).collect()
     }
 
+    /// The names of the guests that are attached.
+    fn attached(&self) -> Vec<String> {
+        let output = self.host.libvirtd.run("ivring", &["ls", "--json"], b"").expect("it starts");
+        let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let guests = listed["guests"].as_array().cloned().unwrap_or_default();
+        let attached = guests.iter().filter(|guest| guest["state"] == "attached");
+        attached.filter_map(|guest| Some(guest["name"].as_str()?.to_owned())).collect()
+    }
+
     fn wait_for_agents(&self) {
+        self.wait("three attached", || self.attached().len() == StockHost::DOMAINS.len());
+    }
+
+    fn wait_for_agent(&self, domain: &str) {
+        self.wait(&format!("{domain} attached"), || self.attached().iter().any(|name| name == domain));
+    }
+
+    #[track_caller]
+    fn wait(&self, what: &str, done: impl Fn() -> bool) {
         let deadline = Instant::now() + LIMIT;
-        loop {
-            let output = self.host.libvirtd.run("ivring", &["ls", "--json"], b"").expect("it starts");
-            let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-            let guests = listed["guests"].as_array().cloned().unwrap_or_default();
-            if guests.iter().filter(|guest| guest["state"] == "attached").count() == StockHost::DOMAINS.len()
-            {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "not within {LIMIT:?}: three attached in {guests:?}: {}",
-                self.story()
-            );
+        while !done() {
+            assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}: {}", self.story());
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -100,15 +120,7 @@ fn assert_same(after: &[String], before: &[String], what: &str) {
 #[test]
 fn every_domain_gets_the_device_and_gives_it_back() -> Result<(), Error> {
     const TEST: &str = "every_domain_gets_the_device_and_gives_it_back";
-    let Some(tools) = tools_or_skip(TEST) else { return Ok(()) };
-    let Some(()) = libvirt_or_skip(TEST) else { return Ok(()) };
-    let artifacts = Artifacts::build()?;
-    let host = StockHost::set_up(&tools, Image::WithAgent(&artifacts.agent));
-    let Some(host) = or_skip(TEST, host) else { return Ok(()) };
-    for program in [&artifacts.ivringd, &artifacts.ivring, &build_vm_config()?] {
-        host.libvirtd.bring(program)?;
-    }
-    let mission = Mission { host };
+    let Some(mission) = Mission::set_up(TEST)? else { return Ok(()) };
     let region = format!("mission-{}", std::process::id());
     let vm_config = |command: &[&str], code| {
         let common = ["--all", "-c", "qemu:///system", "--name", &region];
@@ -151,6 +163,49 @@ fn every_domain_gets_the_device_and_gives_it_back() -> Result<(), Error> {
     }
     vm_config(&["remove", "--yes"], 0);
     assert_same(&mission.xml(), &before, "it stays as it was");
-    vm_config(&["status"], 1);
+    // Nobody has it, as somebody wanted.
+    let status = vm_config(&["status"], 0);
+    assert_eq!(status.matches("removed").count(), StockHost::DOMAINS.len(), "{status}");
+    vm_config(&["apply", "--yes", "--again"], 0);
+    vm_config(&["status"], 0);
+    Ok(())
+}
+
+#[test]
+fn while_it_is_watched_every_domain_attaches_by_itself() -> Result<(), Error> {
+    const TEST: &str = "while_it_is_watched_every_domain_attaches_by_itself";
+    let Some(mission) = Mission::set_up(TEST)? else { return Ok(()) };
+    let libvirtd = &mission.host.libvirtd;
+    let region = format!("mission-{}", std::process::id());
+    let daemon = format!("ivringd --config /dev/null --region {region} >/var/log/ivringd.log 2>&1 &");
+    mission.run("sh", &["-c", &daemon], 0);
+
+    // One runs without the device, and has booted.
+    libvirtd.virsh(&["start", "web1"], b"")?;
+    mission.wait("an agent that waits for the device", || {
+        libvirtd.read("/var/log/web1-console.log").is_ok_and(|said| said.contains("waiting"))
+    });
+    let run = libvirtd.virsh(&["domid", "web1"], b"")?;
+    // One is not known yet.
+    let later = mission.host.xml("db1")?;
+    libvirtd.virsh(&["undefine", "db1"], b"")?;
+
+    let watch = format!("ivring-vm-config watch --live --name {region} >/var/log/watch.log 2>&1 &");
+    mission.run("sh", &["-c", &watch], 0);
+    mission.wait_for_agent("web1");
+    mission.run("ivring", &["ping", "web1"], 0);
+    assert_eq!(libvirtd.virsh(&["domid", "web1"], b"")?, run, "it was not started again");
+
+    libvirtd.virsh(&["define", "/dev/stdin"], later.as_bytes())?;
+    mission.wait("the device in db1", || {
+        mission.host.xml("db1").is_ok_and(|xml| xml.contains(&format!("<shmem name='{region}'>")))
+    });
+    libvirtd.virsh(&["start", "db1"], b"")?;
+    mission.wait_for_agent("db1");
+    mission.run("ivring", &["ping", "db1"], 0);
+    mission.run("sh", &["-c", "kill -TERM $(pidof ivring-vm-config)"], 0);
+    mission.wait("the end of the watch", || {
+        libvirtd.run("pidof", &["ivring-vm-config"], b"").is_ok_and(|output| !output.status.success())
+    });
     Ok(())
 }

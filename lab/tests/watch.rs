@@ -202,7 +202,8 @@ fn many_at_once(host: &Host) {
         let _ = write!(script, "define /run/{name}.xml; ");
     }
     host.virsh(&[&script], "");
-    host.says(": added, at 00:1f.0", 4 + MANY);
+    let added = |line: &&str| line.contains("many") && line.contains(": added, at 00:1f.0");
+    host.wait("all have the device", || host.log().lines().filter(added).count() == MANY);
     let states = host.vm_config("status", &["--exclude", "web2"], 0);
     assert!(states.iter().all(|(_, state)| state == "ok" || state == "excluded"), "{states:?}");
     assert_eq!(states.len(), MANY + 4);
