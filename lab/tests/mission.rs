@@ -166,7 +166,7 @@ fn every_domain_gets_the_device_and_gives_it_back() -> Result<(), Error> {
     // Nobody has it, as somebody wanted.
     let status = vm_config(&["status"], 0);
     assert_eq!(status.matches("removed").count(), StockHost::DOMAINS.len(), "{status}");
-    vm_config(&["apply", "--yes", "--again"], 0);
+    vm_config(&["apply", "--yes"], 0);
     vm_config(&["status"], 0);
     Ok(())
 }

@@ -61,12 +61,22 @@ pub struct TakenOut {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum By {
-    /// `ivring-vm-config remove`.
+    /// `ivring-vm-config remove` of domains that were named.
     Remove,
+    /// `ivring-vm-config remove --all`.
+    RemoveAll,
     /// `ivring-vm-config rollback`.
     Rollback,
     /// Somebody, who changed nothing else in the configuration.
     Edit,
+}
+
+impl By {
+    /// Whether it was about this domain, as against all at once: then it is not taken back for all at once either.
+    #[must_use]
+    pub fn is_of_one(self) -> bool {
+        matches!(self, Self::Remove | Self::Edit)
+    }
 }
 
 impl TakenOut {

@@ -53,6 +53,6 @@ fn a_person_is_asked_before_all_domains_are_changed() {
         let (code, said) = on_a_terminal(&fake, arguments, "");
         assert!(code == 0 && !said.contains("Go on?"), "{arguments}: {said}");
     }
-    let (code, said) = on_a_terminal(&fake, "apply --all --again", "Y\n");
+    let (code, said) = on_a_terminal(&fake, "apply --all", "Y\n");
     assert!(code == 0 && said.contains("Go on?") && said.contains("added"), "{said}");
 }

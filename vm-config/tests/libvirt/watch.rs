@@ -286,11 +286,10 @@ fn what_remove_takes_out_is_left_alone_until_the_domain_is_another() {
     let mut watch = Watch::start(&fake, &["--exclude", "web2"]);
     fake.run("remove", &["--all"]).is(0);
     watch.event("web1", "Defined Updated");
-    watch.hear("web1: removed: taken out on purpose by ivring-vm-config remove");
+    watch.hear("web1: removed: taken out on purpose by ivring-vm-config remove --all, 20");
     watch.end();
     let mut watch = Watch::begin(&fake, &[]);
     watch.hear("web2: removed");
-    assert_eq!(states(&fake.run("apply", &["--all", "--json"]).is(0)), ["removed", "removed"]);
 
     // A domain with the same UUID that is defined anew is another one.
     undefine(&fake, 1);
@@ -298,8 +297,12 @@ fn what_remove_takes_out_is_left_alone_until_the_domain_is_another() {
     fake.define(1, "web1", "");
     watch.event("web1", "Defined Added");
     watch.hear("web1: added");
-    fake.run("apply", &["--all", "--again"]).is(0);
+    // What was done to all is undone for all, what was done to one is not.
+    fake.run("remove", &["web1"]).is(0);
+    assert_eq!(states(&fake.run("apply", &["--all", "--json"]).is(0)), ["removed", "ok"]);
     assert!(has_device(&fake, 2));
+    fake.run("apply", &["--all", "--again"]).is(0);
+    assert!(has_device(&fake, 1));
 
     undefine(&fake, 1);
     watch.event("web1", "Undefined Removed");

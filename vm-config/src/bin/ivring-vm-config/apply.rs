@@ -26,8 +26,9 @@ Doing it again changes nothing. A running domain gets the device with its next s
 with --live where its machine can: pc, and q35 with a conventional bridge or an empty root port. While a domain has the
 device, libvirt refuses to save, managed-save or migrate it and to take snapshots with memory.
 
---all leaves alone the domains from which the device was taken on purpose (state removed): by remove or rollback, or by hand
-while watch ran. To name a domain gives it the device again, and forgets that; --again does so for all.
+--all leaves alone a domain from which the device was taken on purpose (state removed): by remove with its name, or by hand
+while watch ran. To name it gives it the device again, and forgets that; --again does so for all. What remove --all or a
+rollback has taken out is given again by --all.
 
 The configuration of each domain is kept before it changes, readable by its owner only: see rollback --help.
 

@@ -35,11 +35,12 @@ impl Remembered {
         self.entries.get(key)?.taken_out.as_ref()
     }
 
-    /// The devices `keys` are wanted again.
-    pub fn forget(&mut self, keys: &[Key]) -> Result<(), LedgerError> {
-        if keys.iter().any(|key| self.entries.contains_key(key)) {
-            self.entries =
-                self.ledger.update(|entries| keys.iter().for_each(|key| drop(entries.remove(key))))?;
+    /// The devices `keys` are wanted again, whoever took them out.
+    pub fn want(&mut self, keys: &[Key]) -> Result<(), LedgerError> {
+        let is_marked = |key: &Key| self.taken_out(key).is_some();
+        if keys.iter().any(is_marked) {
+            let keys: Vec<&Key> = keys.iter().filter(|key| is_marked(key)).collect();
+            self.entries = self.ledger.update(|entries| entries.retain(|key, _| !keys.contains(&key)))?;
         }
         Ok(())
     }

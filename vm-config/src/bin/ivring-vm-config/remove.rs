@@ -23,7 +23,8 @@ had added for it go with it; which these are is known from the backup that apply
 Then the configuration is as it was before. A running domain has the device until it is shut down, or until its guest lets
 go of it with --live.
 
-It is remembered that the device was taken out on purpose: watch and apply --all leave the domain alone until apply names it.
+It is remembered that the device was taken out on purpose: watch leaves the domain alone until apply gives it again. After
+remove --all, apply --all does that; a domain that was named to remove wants to be named to apply, too.
 
 The configuration of each domain is kept before it changes, readable by its owner only: see rollback --help.
 

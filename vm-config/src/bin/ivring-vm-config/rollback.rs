@@ -28,7 +28,7 @@ one it has now is kept first, in a folder of its own, so a rollback can be rolle
 
 A domain that somebody has edited since is left alone, unless --discard-edits is given. What the device brought along is no
 edit. A running domain is as before with its next start (a reboot is not enough). A domain that has the device no longer is
-left alone by watch and apply --all until apply names it.
+left alone by watch until apply names it, or is for all.
 
 Exit codes: 0 done or nothing to do, 1 --dry-run found something to do or the answer was no, 2 usage, 3 some domain was
 refused, 4 a file is no backup, 5 libvirt failed, 6 done, and some domain runs otherwise still. The highest counts; the other
@@ -158,7 +158,7 @@ impl RollbackOptions {
         };
         let key = Key { uri: uri.to_owned(), uuid: domain.uuid.clone(), region };
         let noted = if has_device {
-            remembered.forget(slice::from_ref(&key)).map(|()| None)
+            remembered.want(slice::from_ref(&key)).map(|()| None)
         } else {
             remembered.take_out(&key, domain, By::Rollback)
         };

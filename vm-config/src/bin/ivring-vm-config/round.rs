@@ -91,11 +91,13 @@ impl RoundOptions {
         if asks && !agreed(&format!("{} {}", domains(affected), round.means))? {
             return Ok(exit::NEGATIVE);
         }
-        if !self.dry_run && self.means_all_again(round) {
+        if !self.dry_run && round.wish == Wish::Present {
+            // Those that are left alone have no key here.
             let wanted: Vec<Key> = lots.iter().flatten().filter_map(|lot| lot.key.clone()).collect();
-            remembered.forget(&wanted)?;
+            remembered.want(&wanted)?;
         }
         let notes = !self.dry_run && round.wish == Wish::Absent;
+        let by = if self.targets.all() { By::RemoveAll } else { By::Remove };
         let mut table = Table::new(round.columns, &places, self.json);
         let mut backups = self.backups.backups();
         for (place, lots) in places.iter().zip(lots) {
@@ -103,7 +105,7 @@ impl RoundOptions {
             for lot in lots {
                 let is_left = lot.judgement.is_some() && left == 0;
                 let noted = lot.key.as_ref().filter(|_| notes && !is_left);
-                let before = noted.map(|key| remembered.take_out(key, lot.domain, By::Remove)).transpose();
+                let before = noted.map(|key| remembered.take_out(key, lot.domain, by)).transpose();
                 let row = match (before, lot.judgement) {
                     (Err(error), _) => lot.row.not_noted(&error),
                     (Ok(_), None) => lot.row,
@@ -124,11 +126,6 @@ impl RoundOptions {
         Ok(table.end()?.max(worst))
     }
 
-    /// Whether a domain gets the device although it was taken out on purpose: it is named, or that is said.
-    fn means_all_again(&self, round: &Round<'_>) -> bool {
-        round.wish == Wish::Present && (!self.targets.all() || round.again)
-    }
-
     fn lots<'a>(&'a self, place: &'a Place, round: &'a Round<'a>, remembered: &Remembered) -> Vec<Lot<'a>> {
         let uri = place.connection.uri();
         let lot = |(domain, known): Judged<'a>| match known {
@@ -136,8 +133,9 @@ impl RoundOptions {
             Err(error) => Lot::of(domain, Row::unknown(uri, domain, &error)),
             Ok(judgement) => {
                 let key = key(uri, domain, &judgement);
-                let spared = round.wish == Wish::Present && !self.means_all_again(round);
-                let taken_out = key.as_ref().filter(|_| spared).and_then(|key| remembered.taken_out(key));
+                let spares = round.wish == Wish::Present && self.targets.all() && !round.again;
+                let taken_out = key.as_ref().filter(|_| spares).and_then(|key| remembered.taken_out(key));
+                let taken_out = taken_out.filter(|taken_out| taken_out.by.is_of_one());
                 match taken_out.filter(|_| judgement.lacks_device()) {
                     Some(taken_out) => Lot::of(domain, Row::left_alone(uri, domain, taken_out)),
                     None => {

@@ -75,12 +75,14 @@ impl Row {
     pub fn left_alone(uri: &str, domain: &Listed, taken_out: &TakenOut) -> Self {
         let by = match taken_out.by {
             By::Remove => "by ivring-vm-config remove,",
+            By::RemoveAll => "by ivring-vm-config remove --all,",
             By::Rollback => "by ivring-vm-config rollback,",
             By::Edit => "by somebody who changed nothing else, noticed",
         };
         let at = &taken_out.at;
+        let or_all = if taken_out.by.is_of_one() { "" } else { " or --all" };
         let reason = format!(
-            "taken out on purpose {by} {at}: left alone until ivring-vm-config apply {}",
+            "taken out on purpose {by} {at}: left alone until ivring-vm-config apply {}{or_all}",
             domain.name
         );
         Self { taken_out: Some(taken_out.clone()), reason, ..Self::new(uri, domain, "removed", 0) }

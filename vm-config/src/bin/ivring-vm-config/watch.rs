@@ -43,7 +43,7 @@ What is done or found wrong is told once, a line each, on standard error; with -
 output.
 
 A domain from which the device was taken on purpose is left alone: by remove or rollback, or by somebody who took the device
-out of its configuration and changed nothing else in it. Status shows it as removed; apply with its name gives it the device
+out of its configuration and changed nothing else in it. Status shows it as removed, and with what gives it the device
 again. A revert to a snapshot, a new definition and any other edit are no such purpose.
 
 A domain that is refused, or fails, is tried again when it has changed, else every ten rescans. With --live, a running
@@ -169,6 +169,8 @@ mod tests {
 
     #[test]
     fn it_is_no_hot_loop() {
-        assert!(super::rescan("1s").is_ok() && super::rescan("999ms").is_err() && super::rescan("often").is_err());
+        assert!(
+            super::rescan("1s").is_ok() && super::rescan("999ms").is_err() && super::rescan("often").is_err()
+        );
     }
 }
