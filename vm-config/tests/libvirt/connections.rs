@@ -168,3 +168,12 @@ fn what_is_no_xml_is_refused_and_what_is_no_text_fails() {
     let done = fake.run("apply", &["web1"]).is(5);
     assert!(done.out.contains("no text in UTF-8"), "{done:?}");
 }
+
+#[test]
+fn an_answer_without_end_is_not_kept() {
+    let fake = Fake::new();
+    fake.define(1, "web1", "");
+    fake.hook("dumpxml", "case $1 in dumpxml) yes \"<domain>$(seq -s ' ' 2000)\"; exit 1 ;; esac");
+    let done = fake.run("status", &[]).is(5);
+    assert!(done.out.contains("more than 67108864 bytes"), "{done:?}");
+}

@@ -49,7 +49,8 @@ impl Remembered {
     /// it the device again meanwhile. What was remembered before is for [`restore`](Self::restore).
     pub fn take_out(&mut self, key: &Key, domain: &Listed, by: By) -> Result<Option<Entry>, LedgerError> {
         let before = self.entries.get(key).cloned();
-        if before.as_ref().is_some_and(|before| before.taken_out.is_some()) {
+        let marked = before.as_ref().and_then(|before| before.taken_out.as_ref());
+        if marked.is_some_and(|marked| marked.by.is_of_one() || marked.by == by) {
             return Ok(before);
         }
         let entry = Entry { domain: domain.name.clone(), had: None, taken_out: Some(TakenOut::now(by)) };

@@ -113,10 +113,11 @@ impl RoundOptions {
                     (Ok(before), Some(judgement)) => {
                         left -= 1;
                         let row = change(lot.domain, &judgement, lot.row);
-                        if let (Some(key), true) = (noted, row.has_failed()) {
-                            remembered.restore(key, before.flatten())?;
+                        let failed = noted.filter(|_| row.has_failed());
+                        match failed.map(|key| remembered.restore(key, before.flatten())) {
+                            Some(Err(error)) => row.not_noted(&error),
+                            _ => row,
                         }
-                        row
                     }
                 };
                 table.tell(row)?;

@@ -107,6 +107,8 @@ impl Pass<'_, '_> {
         if Lost::is(error) {
             return Err(error.into());
         }
+        // Else it would be looked at over and over.
+        known.suspected = None;
         let is_new = !std::mem::replace(&mut known.unread, true);
         Ok((self.is_only || !is_new).then(|| Row::unknown(self.uri, domain, error)))
     }
