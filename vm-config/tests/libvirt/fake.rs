@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -189,9 +189,18 @@ count=$(cat \"$folder/counted\" 2>/dev/null | wc -l)
             all.extend(["--state-file", &state]);
         }
         all.extend(arguments);
+        self.program(&self.path("programs"), &all)
+    }
+
+    /// `ivring-vm-config ARGUMENTS` with `programs` first in its search path.
+    pub fn run_with(&self, programs: &Path, arguments: &[&str]) -> Done {
+        Done::of(&mut self.program(programs, arguments))
+    }
+
+    fn program(&self, programs: &Path, arguments: &[&str]) -> Command {
         let mut it = Command::new(env!("CARGO_BIN_EXE_ivring-vm-config"));
-        it.args(all)
-            .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", self.path("programs").display()))
+        it.args(arguments)
+            .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display()))
             .env("HOME", self.folder.path())
             .env_remove("LIBVIRT_DEFAULT_URI")
             .stdin(Stdio::null());
