@@ -40,8 +40,6 @@ ivring_size=1M
 /// A machine on which the role is played.
 struct Machine {
     libvirtd: PrivateLibvirtd,
-    /// Whether the unit of the watch is there to be installed.
-    watch: bool,
 }
 
 /// What a run of the playbook came to: of each machine, how many tasks changed something.
@@ -57,7 +55,7 @@ impl Machine {
         ansible_or_skip(test)?;
         libvirt_or_skip(test)?;
         let libvirtd = or_skip(test, PrivateLibvirtd::start())?;
-        let machine = Self { libvirtd, watch: root().join(WATCH).is_file() };
+        let machine = Self { libvirtd };
         machine.set_up().expect("the machine is made");
         Some(machine)
     }
@@ -127,11 +125,10 @@ impl Machine {
 
     /// Plays the role, which must succeed on both machines.
     fn play(&self, options: &str) -> Played {
-        let watch = if self.watch { "" } else { "-e '{\"ivring_watch\": false}'" };
         let script = format!(
             "cd {CHECKOUT}/docs/ansible
              export ANSIBLE_PIPELINING=1 ANSIBLE_NOCOLOR=1 LC_ALL=C.UTF-8
-             ansible-playbook -i /run/inventory.ini site.yml {watch} {options}"
+             ansible-playbook -i /run/inventory.ini site.yml {options}"
         );
         let said = self.shell(&script);
         let changed = |machine: &str| {
@@ -157,8 +154,6 @@ impl Machine {
         )
     }
 }
-
-const WATCH: &str = "vm-config/dist/ivring-vm-config-watch.service";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
@@ -192,9 +187,7 @@ fn the_role_installs_repeats_and_removes() {
     assert_eq!(listed["guests"].as_array().map(Vec::len), Some(0), "{listed}");
     let with_device = machine.domains().map(|xml| xml.contains("<shmem name='fg_i3'>"));
     assert_eq!(with_device, [true, true, false]);
-    if machine.watch {
-        machine.gives_a_later_domain_the_device();
-    }
+    machine.gives_a_later_domain_the_device();
     assert!(machine.shell("id -nG alice").split_whitespace().any(|group| group == "ivring"));
     let agent: Value =
         serde_json::from_str(&machine.shell("ivring-agent status --json || true")).expect("it answers");
