@@ -1,7 +1,8 @@
 //! A domain's XML: any text, and what may be asked of it.
 //!
 //! The input: a request, then the text. What is refused is refused; else the device is there once afterwards, a second
-//! time changes nothing, taking it out gives the text back byte by byte, and nobody has edited the domain meanwhile.
+//! time changes nothing, taking it out gives the text back byte by byte if that bears no mark of an earlier device, and
+//! nobody has edited the domain meanwhile.
 
 #[cfg(test)]
 mod seeds;
@@ -12,6 +13,9 @@ use ivring_vm_config::{
 };
 
 use crate::Input;
+
+/// The end of the comment that says what was made for the device.
+const MARK: &str = "by ivring-vm-config -->";
 
 /// How far an input came.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -129,11 +133,14 @@ fn installed(before: &Domain<'_>, request: &Request, plan: &Plan, reached: &mut 
         match Plan::remove(&after, request) {
             Ok(removal) => {
                 reached.removed = Some(removal.action());
-                assert_eq!(
-                    removal.carry_out(&after),
-                    before.text(),
-                    "without the device it is not what it was"
-                );
+                // The mark of an earlier device, which somebody took out by other means, goes with this one.
+                if !before.text().contains(MARK) {
+                    assert_eq!(
+                        removal.carry_out(&after),
+                        before.text(),
+                        "without the device it is not what it was"
+                    );
+                }
             }
             Err(refused) => panic!("it cannot be taken out: {refused}"),
         }

@@ -30,6 +30,7 @@ mod guest;
 mod host;
 mod host_pulse;
 mod identity;
+mod newcomer;
 #[cfg(all(test, loom))]
 mod orderings;
 mod printable;

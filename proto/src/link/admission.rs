@@ -54,7 +54,7 @@ impl FrontDesk {
             match Admission::decide(&request, self.owner, 0, channels) {
                 Admission::Pending => {}
                 Admission::Same(index) => {
-                    if let Some(end) = ends.get(index) {
+                    if let Some(end) = ends.get_mut(index) {
                         end.offer_again();
                     }
                 }

@@ -166,6 +166,10 @@ impl<M: Memory + Clone> HostEnd<M> {
                 self.end(reason);
                 None
             }
+            ChannelEvent::NotTaken => {
+                self.end(CloseReason::NotTaken);
+                None
+            }
             ChannelEvent::Stale => Some(HostEvent::Stale),
             ChannelEvent::Back => Some(HostEvent::Back),
             ChannelEvent::ChallengeAnswered(cell, request) => {
@@ -198,7 +202,7 @@ impl<M: Memory + Clone> HostEnd<M> {
     }
 
     /// The guest still asks for what it was offered.
-    pub(super) fn offer_again(&self) {
+    pub(super) fn offer_again(&mut self) {
         self.channel.offer_again(&self.memory);
     }
 

@@ -21,6 +21,8 @@ pub enum CloseReason {
     SecondWriter,
     /// The region is being formatted anew.
     Reformat,
+    /// The channel was offered to somebody new, who did not come to take it.
+    NotTaken,
     /// A code of a newer version.
     Unknown(u8),
 }
@@ -38,6 +40,7 @@ impl CloseReason {
             CloseReason::Rebooted => 7,
             CloseReason::SecondWriter => 8,
             CloseReason::Reformat => 9,
+            CloseReason::NotTaken => 10,
             CloseReason::Unknown(code) => code,
         }
     }
@@ -54,6 +57,7 @@ impl CloseReason {
             7 => CloseReason::Rebooted,
             8 => CloseReason::SecondWriter,
             9 => CloseReason::Reformat,
+            10 => CloseReason::NotTaken,
             code => CloseReason::Unknown(code),
         }
     }
@@ -73,6 +77,7 @@ impl core::fmt::Display for CloseReason {
                 "somebody else writes with the same identity (clone, rollback or second program)"
             }
             CloseReason::Reformat => "the region is being formatted anew",
+            CloseReason::NotTaken => "the channel was offered to it, and it did not come to take it",
             CloseReason::Unknown(code) => return write!(f, "reason {code} of a newer version"),
         })
     }

@@ -1,6 +1,7 @@
 //! The host's part of a session: admit, echo, see the confirmation, watch, close, free.
 
 use super::entry::{read_entry, write_channel_state, write_echo, write_free};
+use super::newcomer::Newcomer;
 use super::{ChannelState, CloseReason, Entry, Identity, JoinRequest, Liveness, Port, Text, Uuid, Watch};
 use crate::layout::{
     ChannelPlace, NAME_LEN, PORT_LEN, Version, VersionRange, control_word as word, entry_word,
@@ -91,6 +92,8 @@ pub enum ChannelEvent {
     ChallengeAnswered(u64, JoinRequest),
     /// The incumbent did not answer: the newcomer in this cell wins.
     ChallengeUnanswered(u64, JoinRequest),
+    /// Nobody took a channel that had been offered to somebody new.
+    NotTaken,
 }
 
 /// Positions and salts of an offer.
@@ -126,6 +129,8 @@ pub struct Channel {
     challenge: Option<Challenge>,
     /// Of the offer that is not confirmed.
     starts: Option<Starts>,
+    /// While no program of the owner has ever been here.
+    newcomer: Option<Newcomer>,
     stale_after: Duration,
 }
 
@@ -140,6 +145,7 @@ impl Channel {
             liveness: Liveness::Alive,
             challenge: None,
             starts: None,
+            newcomer: None,
             stale_after,
         }
     }
@@ -329,6 +335,9 @@ impl Channel {
         };
         self.write_names(memory, &binding);
         write_echo(memory, self.place.entry, &binding.entry(ChannelState::Offered, starts));
+        let has_been_here =
+            self.newcomer.is_none() && self.binding.is_some_and(|before| before.identity == binding.identity);
+        self.newcomer = (!has_been_here).then(Newcomer::default);
         self.phase = Phase::Offered;
         self.binding = Some(binding);
         self.challenge = None;
@@ -336,7 +345,8 @@ impl Channel {
     }
 
     /// The guest still asks for the session that it was offered: writes the echo anew, where somebody has scribbled over it.
-    pub fn offer_again<M: Memory>(&self, memory: &M) {
+    pub fn offer_again<M: Memory>(&mut self, memory: &M) {
+        self.newcomer = self.newcomer.map(|_| Newcomer::default());
         if let (Phase::Offered, Some(binding), Some(starts)) = (self.phase, &self.binding, self.starts) {
             let echo = binding.entry(ChannelState::Offered, starts);
             if read_entry(memory, self.place.entry) != echo {
@@ -358,7 +368,7 @@ impl Channel {
     pub fn poll<M: Memory>(&mut self, memory: &M, now: Duration) -> Option<ChannelEvent> {
         match self.phase {
             Phase::Free | Phase::Closed(_) => None,
-            Phase::Offered => self.look_for_confirmation(memory, now),
+            Phase::Offered => self.look_for_confirmation(memory, now).or_else(|| self.look_for_newcomer(now)),
             Phase::Attached => self
                 .look_for_bye(memory)
                 .or_else(|| self.look_at_challenge(memory, now))
@@ -375,10 +385,20 @@ impl Channel {
         }
         memory.after_ready();
         self.phase = Phase::Attached;
+        self.newcomer = None;
         self.liveness = Liveness::Alive;
         self.watch = Watch::start(self.heartbeat(memory), now, self.stale_after);
         write_channel_state(memory, self.place.entry, ChannelState::Attached);
         Some(ChannelEvent::Confirmed)
+    }
+
+    /// Anybody can ask for a channel in anybody's name, and not be there. Of an owner who has been here silence means nothing.
+    fn look_for_newcomer(&mut self, now: Duration) -> Option<ChannelEvent> {
+        let does_not_come = self.newcomer.as_mut()?.does_not_come(now);
+        does_not_come.then(|| {
+            self.newcomer = None;
+            ChannelEvent::NotTaken
+        })
     }
 
     fn look_for_bye<M: Memory>(&self, memory: &M) -> Option<ChannelEvent> {
@@ -436,9 +456,11 @@ impl Channel {
         write_free(memory, self.place.entry, None);
         self.phase = Phase::Free;
         self.challenge = None;
+        self.newcomer = None;
         self.liveness = Liveness::Alive;
         self.binding.take()
     }
+
     /// Ends the session, or unbinds the channel when it was being freed, without a word to the region: it is not this
     /// host's to write, see [`HostPulse`](super::HostPulse). Returns whose session that was, if there was one.
     pub fn abandon(&mut self, was_being_freed: bool) -> Option<Binding> {
@@ -447,6 +469,11 @@ impl Channel {
         if was_being_freed {
             self.phase = Phase::Free;
             return self.binding.take();
+        }
+        if self.newcomer.take().is_some() {
+            // Whoever asked for it asks again, if there is anybody.
+            self.phase = Phase::Free;
+            self.binding = None;
         }
         let had_session = self.phase == Phase::Attached;
         if self.binding.is_some() {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use ivring_proto::link::{GuestEvent, Kind, SendError, Topic, Waiting};
-use ivring_proto::session::{Phase, Refusal, Uuid};
+use ivring_proto::link::{GuestEvent, HostEnd, HostEvent, Kind, SendError, Topic, Waiting};
+use ivring_proto::memory::HeapMemory;
+use ivring_proto::session::{CloseReason, Phase, Refusal, Uuid};
 
 use crate::world::{Guest, World};
 
@@ -133,4 +134,71 @@ fn a_ping_is_answered_by_the_link_itself() {
     let pong = world.host().ends[0].receive(&mut buffer).unwrap().expect("a pong");
     assert_eq!((pong.kind, pong.id, pong.payload), (Kind::Pong, 77, &b"payload"[..]));
     assert!(guest.received.is_empty());
+}
+
+/// A guest that asks for a channel, is offered one, and is not seen again.
+fn asks_and_goes(world: &mut World, uuid: u128) -> usize {
+    let mut guest = world.guest(uuid, uuid);
+    loop {
+        world.now += Duration::from_millis(1);
+        let offered = |end: &HostEnd<HeapMemory>| {
+            end.channel().phase() == Phase::Offered
+                && end
+                    .channel()
+                    .binding()
+                    .is_some_and(|binding| binding.identity.uuid == Uuid::from_u128(uuid))
+        };
+        if let Some(channel) = world.host().ends.iter().position(offered) {
+            return channel;
+        }
+        world.step_guest(&mut guest);
+        world.step_host();
+    }
+}
+
+#[test]
+fn somebody_new_who_asks_and_does_not_come_keeps_no_channel() {
+    let mut world = World::new(2);
+    world.start_host();
+    asks_and_goes(&mut world, 7);
+    asks_and_goes(&mut world, 8);
+    let mut guest = world.guest(1, 11);
+    world.run(Duration::from_secs(9), &mut [&mut guest]);
+    assert!(!guest.end.is_attached(), "given away before its time");
+    world.run(Duration::from_secs(3), &mut [&mut guest]);
+    assert!(guest.end.is_attached(), "{:?}", guest.events);
+    let not_taken = |event: &(usize, HostEvent)| {
+        matches!(event.1, HostEvent::Detached { reason: CloseReason::NotTaken, .. })
+    };
+    assert_eq!(world.host().events.iter().filter(|event| not_taken(event)).count(), 2);
+}
+
+#[test]
+fn somebody_new_is_not_waited_for_either_after_a_second_writer() {
+    let mut world = World::new(1);
+    world.start_host();
+    asks_and_goes(&mut world, 7);
+    world.host().ends[0].abandon();
+    world.host().ends[0].rewrite();
+    assert_eq!(world.host().ends[0].channel().phase(), Phase::Free);
+    let mut guest = world.guest(1, 11);
+    world.settle(&mut [&mut guest]);
+    assert!(guest.end.is_attached(), "{:?}", guest.events);
+}
+
+#[test]
+fn an_owner_whose_next_program_does_not_come_keeps_the_channel() {
+    let mut world = World::new(1);
+    world.start_host();
+    let mut first = world.guest(7, 7);
+    world.settle(&mut [&mut first]);
+    drop(first);
+    world.send_to(0, "for the one after the next");
+    asks_and_goes(&mut world, 7);
+    let mut other = world.guest(1, 11);
+    world.run(Duration::from_secs(30), &mut [&mut other]);
+    assert!(!other.end.is_attached());
+    let mut third = world.guest(7, 7);
+    world.settle(&mut [&mut third]);
+    assert_eq!(third.texts(), ["for the one after the next"]);
 }
