@@ -6,7 +6,7 @@ use ivring_proto::link::{GuestEvent, HostEvent};
 use ivring_proto::ring::Fault;
 use ivring_proto::session::{CloseReason, Phase};
 
-use crate::world::World;
+use crate::world::{Guest, World};
 
 #[test]
 fn an_agent_that_was_killed_gets_its_channel_back_and_both_rings_go_on() {
@@ -81,14 +81,20 @@ fn an_agent_that_slept_and_finds_what_its_successor_wrote_does_not_take_the_chan
     }
 }
 
-#[test]
-fn an_agent_that_slept_and_breaks_its_successors_ring_does_not_take_the_channel_back() {
+/// Two programs of one guest: the older one sleeps since before the newer one took the channel.
+fn older_and_newer() -> (World, Guest, Guest) {
     let mut world = World::new(2);
     world.start_host();
     let mut older = world.guest(1, 11);
     world.settle(&mut [&mut older]);
     let mut newer = world.guest(1, 11);
     world.settle(&mut [&mut newer]);
+    (world, older, newer)
+}
+
+#[test]
+fn an_agent_that_slept_and_breaks_its_successors_ring_does_not_take_the_channel_back() {
+    let (mut world, mut older, mut newer) = older_and_newer();
     // The older one was in the midst of a record when it fell asleep: the end of that goes over what the newer one has there.
     world.break_ring_of(&mut newer);
     // The newer one does not come to find out before the older one goes on.
@@ -101,12 +107,7 @@ fn an_agent_that_slept_and_breaks_its_successors_ring_does_not_take_the_channel_
 
 #[test]
 fn an_agent_whose_successor_ended_after_a_fault_takes_the_channel_back() {
-    let mut world = World::new(2);
-    world.start_host();
-    let mut older = world.guest(1, 11);
-    world.settle(&mut [&mut older]);
-    let mut newer = world.guest(1, 11);
-    world.settle(&mut [&mut newer]);
+    let (mut world, mut older, mut newer) = older_and_newer();
     world.break_ring_of(&mut newer);
     world.run(Duration::from_millis(10), &mut [&mut newer]);
     drop(newer);

@@ -159,24 +159,43 @@ fn named(region: Result<Shmem, String>) -> Result<Shmem, Failure> {
     region.map_err(|message| Failure { code: exit::BAD_INPUT, message })
 }
 
+impl MonitorOptions {
+    /// Looks at the machine behind the monitor, does `work` with it, and says what became of that.
+    fn with_machine(
+        &self,
+        region: &Shmem,
+        work: impl FnOnce(&mut Monitor, &Survey, &mut Report) -> Result<(), QmpError>,
+    ) -> Result<u8, Failure> {
+        let mut report = Report::new(&self.socket, region, self.json);
+        let result = connect(&self.socket, self.timeout).and_then(|mut monitor| {
+            let survey = Survey::of(&mut monitor)?;
+            report.of_machine(&monitor, &survey);
+            work(&mut monitor, &survey, &mut report)
+        });
+        report.end(result)
+    }
+}
+
 impl AttachOptions {
     fn run(&self) -> Result<u8, Failure> {
         let region = named(self.region.region())?;
-        let mut report = Report::new(&self.monitor.socket, &region, self.monitor.json);
-        let result = self.go(&region, &mut report);
-        report.end(result)
+        self.monitor
+            .with_machine(&region, |monitor, survey, report| self.go(&region, monitor, survey, report))
     }
 
-    fn go(&self, region: &Shmem, report: &mut Report) -> Result<(), QmpError> {
-        let mut monitor = connect(&self.monitor.socket, self.monitor.timeout)?;
-        let survey = Survey::of(&mut monitor)?;
-        report.of_machine(&monitor, &survey);
-        let plan = Attachment::plan(&survey, region, &self.place.wanted())?;
+    fn go(
+        &self,
+        region: &Shmem,
+        monitor: &mut Monitor,
+        survey: &Survey,
+        report: &mut Report,
+    ) -> Result<(), QmpError> {
+        let plan = Attachment::plan(survey, region, &self.place.wanted())?;
         if self.dry_run && !plan.is_present() {
             report.would_attach(plan.place());
             return Ok(());
         }
-        let attached = plan.carry_out(&mut monitor, &mut |step| report.step(step))?;
+        let attached = plan.carry_out(monitor, &mut |step| report.step(step))?;
         report.attached(&attached, !plan.is_present());
         Ok(())
     }
@@ -185,20 +204,22 @@ impl AttachOptions {
 impl DetachOptions {
     fn run(&self) -> Result<u8, Failure> {
         let region = named(self.name.any_size())?;
-        let mut report = Report::new(&self.monitor.socket, &region, self.monitor.json);
-        let result = self.go(&region, &mut report);
-        report.end(result)
+        self.monitor
+            .with_machine(&region, |monitor, survey, report| self.go(&region, monitor, survey, report))
     }
 
-    fn go(&self, region: &Shmem, report: &mut Report) -> Result<(), QmpError> {
-        let mut monitor = connect(&self.monitor.socket, self.monitor.timeout)?;
-        let survey = Survey::of(&mut monitor)?;
-        report.of_machine(&monitor, &survey);
-        let plan = Detachment::plan(&survey, region);
+    fn go(
+        &self,
+        region: &Shmem,
+        monitor: &mut Monitor,
+        survey: &Survey,
+        report: &mut Report,
+    ) -> Result<(), QmpError> {
+        let plan = Detachment::plan(survey, region);
         match (plan.is_empty(), self.dry_run) {
             (true, _) => report.absent(),
             (false, true) => report.would_detach(),
-            (false, false) => match plan.carry_out(&mut monitor, &mut |step| report.step(step))? {
+            (false, false) => match plan.carry_out(monitor, &mut |step| report.step(step))? {
                 Detached::Gone => report.detached(),
                 Detached::Held { device, why } => report.held(&device, &why),
             },
@@ -210,22 +231,24 @@ impl DetachOptions {
 impl StatusOptions {
     fn run(&self) -> Result<u8, Failure> {
         let region = named(self.region.region())?;
-        let mut report = Report::new(&self.monitor.socket, &region, self.monitor.json);
-        let result = self.go(&region, &mut report);
-        report.end(result)
+        self.monitor
+            .with_machine(&region, |monitor, survey, report| self.go(&region, monitor, survey, report))
     }
 
-    fn go(&self, region: &Shmem, report: &mut Report) -> Result<(), QmpError> {
-        let mut monitor = connect(&self.monitor.socket, self.monitor.timeout)?;
-        let survey = Survey::of(&mut monitor)?;
-        report.of_machine(&monitor, &survey);
+    fn go(
+        &self,
+        region: &Shmem,
+        monitor: &mut Monitor,
+        survey: &Survey,
+        report: &mut Report,
+    ) -> Result<(), QmpError> {
         if survey.showing(&region.path()).next().is_none() {
             report.missing();
             return Ok(());
         }
-        let plan = Attachment::plan(&survey, region, &Wanted::default())?;
+        let plan = Attachment::plan(survey, region, &Wanted::default())?;
         // It is there: nothing is changed by this.
-        let attached = plan.carry_out(&mut monitor, &mut |_| {})?;
+        let attached = plan.carry_out(monitor, &mut |_| {})?;
         report.attached(&attached, false);
         Ok(())
     }
