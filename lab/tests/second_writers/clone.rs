@@ -7,6 +7,7 @@ use ivring_lab::{Guest, disks_or_skip};
 use crate::agent;
 use crate::daemon::Daemon;
 use crate::disk::{add_disk, master};
+use crate::heartbeat;
 use crate::setup::{LIMIT, lab, output, wait_for};
 
 /// Where a guest keeps how its agent ended.
@@ -77,6 +78,7 @@ fn of_a_machine_and_its_snapshot_that_is_started_beside_it_one_keeps_the_channel
     start_agent(&mut machine);
     agent::wait_until_attached(&mut machine);
     machine.save("before").expect("a master can be saved");
+    heartbeat::wait_for_another(&region.path(), heartbeat::read(&region.path()));
     let disk = |name: &str| lab.folder().join(format!("{name}.qcow2"));
     fs::copy(disk("db1"), disk(&copy.name)).expect("there is room");
     let drive = format!("if=none,format=qcow2,file={}", disk(&copy.name).display());

@@ -4,11 +4,9 @@ use std::fs::{self, File};
 use std::io::Write as _;
 
 use crate::daemon::Daemon;
+use crate::heartbeat;
 use crate::program::Program;
-use crate::setup::{lab_without_guests, wait_for};
-
-/// Where the daemon's heartbeat is: in the second page.
-const HEARTBEAT: std::ops::Range<usize> = 4096 + 8..4096 + 16;
+use crate::setup::lab_without_guests;
 
 /// Writes over the file, which stays the same one: `dd conv=notrunc`.
 fn write_over(region: &str, bytes: &[u8]) {
@@ -26,16 +24,12 @@ fn all_is_well_after(test: &str, bytes: impl Fn(Vec<u8>) -> Vec<u8>) {
     first.wait_until_attached(1);
     daemon.wait_for_guest("web1", "attached");
     let older = fs::read(&region).expect("it is there");
+    let heard = heartbeat::read(&region);
     let second = Program::start(&region, "web2", 2);
     second.wait_until_attached(1);
     daemon.wait_for_guest("web2", "attached");
     daemon.assert_answers("web2");
-    // Within 20 ms of what it did last the daemon beats; before that nothing would tell the copy from the present.
-    let heartbeat = |bytes: &[u8]| bytes[HEARTBEAT].to_vec();
-    wait_for("a beat of the daemon", || {
-        let now = fs::read(&region).expect("it is there");
-        (heartbeat(&now) != heartbeat(&older)).then_some(())
-    });
+    heartbeat::wait_for_another(&region, heard);
 
     write_over(&region, &bytes(older));
     daemon.wait_for_line(&["somebody else writes here", "a copy was put back"]);

@@ -11,6 +11,7 @@ mod copied_over;
 #[path = "../end_to_end/daemon.rs"]
 mod daemon;
 mod disk;
+mod heartbeat;
 mod program;
 mod refused;
 mod reverted;
