@@ -27,6 +27,15 @@ fn journal(guest: &mut Guest, port: &str) -> Vec<Line> {
     read_journal(&output(guest, &format!("cat /tmp/journal-{port}")))
 }
 
+/// Starts another program on a port that is listed as attached by the one before it, and waits until it is attached itself.
+fn start_another(guest: &mut Guest, port: &str) -> String {
+    let attached = |guest: &mut Guest| details(&journal(guest, port), HOST, "attached").len();
+    let before = attached(guest);
+    let process = start_as(guest, port, &[]);
+    wait_for("another program attaches", || (attached(guest) > before).then_some(()));
+    process
+}
+
 /// Sends a message to each of these ports, which each of them gets and nobody else.
 fn assert_each_gets_its_own(daemon: &Daemon, guest: &mut Guest, ports: &[&str], round: u32) {
     for port in ports {
@@ -82,10 +91,10 @@ fn two_programs_beside_the_agent_talk_at_once_and_one_that_is_killed_disturbs_no
     assert_each_gets_its_own(&daemon, &mut guest, &["right"], 2);
 
     // Another on its channel, and yet another: the newcomer wins.
-    let older = start_as(&mut guest, "left", &[]);
+    let older = start_another(&mut guest, "left");
     wait_for_all();
     daemon.assert_answers("web1:left");
-    start_as(&mut guest, "left", &[]);
+    start_another(&mut guest, "left");
     let wait = format!("while [ -d /proc/{older} ] && grep -q . /proc/{older}/cmdline; do sleep 0.02; done");
     output(&mut guest, &wait);
     let journal = journal(&mut guest, "left");
