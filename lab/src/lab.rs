@@ -245,7 +245,7 @@ impl Lab {
         };
         let process = Process::start(
             &format!("guest {}", plan.name),
-            machine.command(&tools.qemu),
+            &machine.command(&tools.qemu),
             &log("qemu"),
             &self.keeper,
         )?;
@@ -268,6 +268,6 @@ impl Lab {
     ///
     /// [`Error::Io`] if it cannot be started.
     pub fn spawn(&self, name: &str, command: Command) -> Result<Process, Error> {
-        Process::start(name, command, &self.logs.join(format!("{name}.log")), &self.keeper)
+        Process::start(name, &command, &self.logs.join(format!("{name}.log")), &self.keeper)
     }
 }

@@ -66,7 +66,7 @@ impl Hunt {
         }
         command.arg(engine.folder("corpus", target)?).arg(engine.folder("seeds", target)?);
         let since = SystemTime::now();
-        let process = Process::start(&format!("the engine of {target}"), command, &log, keeper)?;
+        let process = Process::start(&format!("the engine of {target}"), &command, &log, keeper)?;
         let (took, processor) = (Duration::ZERO, Duration::ZERO);
         Ok(Hunt { target, process, started: Instant::now(), since, took, processor, log, findings })
     }

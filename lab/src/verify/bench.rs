@@ -73,7 +73,7 @@ impl Bench {
         let log = self.logs.join(format!("{}.log", name.replace([' ', '/'], "-")));
         // A step may run several commands under one name; the log holds the last.
         fs::write(&log, "").map_err(Error::io(format!("cannot write {}", log.display())))?;
-        let mut process = Process::start(name, command, &log, &self.keeper)?;
+        let mut process = Process::start(name, &command, &log, &self.keeper)?;
         let deadline = Instant::now() + limit;
         let status = loop {
             let left = deadline.saturating_duration_since(Instant::now());
