@@ -404,5 +404,6 @@ fn a_new_daemon_goes_on_where_an_old_one_ended() {
     daemon.knows_no_more("old");
     let mut other = old_guest(&region, "other", 2);
     assert_eq!(other.next(LIMIT).expect("an event"), Seen::Attached);
+    daemon.guest("other", "attached");
     daemon.done(&["ping", "other", "--count", "1"]);
 }
