@@ -9,10 +9,11 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
+use ivring_proto::console::amount::count;
+
 /// Clients and guests are served from now on; `regions` of them were named or found.
 pub(super) fn ready(regions: usize) {
-    let noun = if regions == 1 { "region" } else { "regions" };
-    tell(&format!("READY=1\nSTATUS=serving {regions} {noun}\n"));
+    tell(&format!("READY=1\nSTATUS=serving {}\n", count(regions, "region")));
 }
 
 /// The loop goes round. Meant to be called each second; says so only where systemd watches this process.

@@ -61,7 +61,7 @@ fn assert_doctors_find_nothing(daemon: &Daemon, guest: &mut Guest, place: &str) 
     let found = Checks::on_host(daemon, "web1");
     for (check, says) in [
         ("guest", "calls itself web1"),
-        ("daemon", "serves 1 regions"),
+        ("daemon", "serves 1 region"),
         ("superblock", "15 channels in 8 MiB"),
         ("host-heartbeat", "moves"),
         ("qemu-maps", "of this VM has /dev/shm/"),

@@ -33,6 +33,11 @@ pub fn rate(rate: f64) -> String {
     format!("{rate:.digits$}")
 }
 
+/// A number of things: `1 region`, `2 regions`.
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A time from nanoseconds to hours, three digits or so.
 pub fn time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -71,6 +76,12 @@ mod tests {
         }
         assert_eq!(rate_of_bytes(0.4), "0 B/s");
         assert_eq!(rate_of_bytes(1536.0), "1.5 KiB/s");
+    }
+
+    #[test]
+    fn one_thing_is_told_from_many() {
+        let told = [0, 1, 2].map(|number| count(number, "region"));
+        assert_eq!(told, ["0 regions", "1 region", "2 regions"]);
     }
 
     #[test]

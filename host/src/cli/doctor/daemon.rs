@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ivring_proto::check::Line;
 use ivring_proto::console::Endpoint;
-use ivring_proto::console::amount::time;
+use ivring_proto::console::amount::{count, time};
 use ivring_proto::control::{Client, ClientError, Request};
 use ivring_proto::session::Uuid;
 
@@ -86,7 +86,7 @@ impl Daemon {
     pub(super) fn served(&self) -> Line {
         const CHECK: &str = "served";
         match &self.list.not_served[..] {
-            [] => Line::ok(CHECK, format!("all {} regions that it should serve", self.status.regions.len())),
+            [] => Line::ok(CHECK, format!("{}, none is lost", count(self.status.regions.len(), "region"))),
             [lost, rest @ ..] => {
                 let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
                 let says = format!("region {} is not served{more}: {}", lost.region, lost.reason);
@@ -127,8 +127,8 @@ pub(super) fn line(answer: Result<Daemon, Silence>) -> Result<(Line, Daemon), Li
             let Status { version, pid, uptime_ms, regions, .. } = &daemon.status;
             let up = time(Duration::from_millis(*uptime_ms));
             let says = format!(
-                "ivringd {version}, process {pid}, runs for {up} and serves {} regions",
-                regions.len()
+                "ivringd {version}, process {pid}, runs for {up} and serves {}",
+                count(regions.len(), "region")
             );
             let own = env!("CARGO_PKG_VERSION");
             let line = if version == own {

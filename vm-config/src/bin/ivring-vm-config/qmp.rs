@@ -149,6 +149,14 @@ impl QmpOptions {
     }
 }
 
+/// A machine behind its monitor, the region that is meant, and what is said of them.
+struct Machine<'a> {
+    region: &'a Shmem,
+    monitor: &'a mut Monitor,
+    survey: &'a Survey,
+    report: &'a mut Report,
+}
+
 /// Connects to a monitor that is none of libvirt's.
 fn connect(socket: &Path, patience: Duration) -> Result<Monitor, QmpError> {
     check_socket(socket)?;
@@ -164,13 +172,13 @@ impl MonitorOptions {
     fn with_machine(
         &self,
         region: &Shmem,
-        work: impl FnOnce(&mut Monitor, &Survey, &mut Report) -> Result<(), QmpError>,
+        work: impl FnOnce(Machine<'_>) -> Result<(), QmpError>,
     ) -> Result<u8, Failure> {
         let mut report = Report::new(&self.socket, region, self.json);
         let result = connect(&self.socket, self.timeout).and_then(|mut monitor| {
             let survey = Survey::of(&mut monitor)?;
             report.of_machine(&monitor, &survey);
-            work(&mut monitor, &survey, &mut report)
+            work(Machine { region, monitor: &mut monitor, survey: &survey, report: &mut report })
         });
         report.end(result)
     }
@@ -179,17 +187,11 @@ impl MonitorOptions {
 impl AttachOptions {
     fn run(&self) -> Result<u8, Failure> {
         let region = named(self.region.region())?;
-        self.monitor
-            .with_machine(&region, |monitor, survey, report| self.go(&region, monitor, survey, report))
+        self.monitor.with_machine(&region, |machine| self.go(machine))
     }
 
-    fn go(
-        &self,
-        region: &Shmem,
-        monitor: &mut Monitor,
-        survey: &Survey,
-        report: &mut Report,
-    ) -> Result<(), QmpError> {
+    fn go(&self, machine: Machine<'_>) -> Result<(), QmpError> {
+        let Machine { region, monitor, survey, report } = machine;
         let plan = Attachment::plan(survey, region, &self.place.wanted())?;
         if self.dry_run && !plan.is_present() {
             report.would_attach(plan.place());
@@ -204,17 +206,11 @@ impl AttachOptions {
 impl DetachOptions {
     fn run(&self) -> Result<u8, Failure> {
         let region = named(self.name.any_size())?;
-        self.monitor
-            .with_machine(&region, |monitor, survey, report| self.go(&region, monitor, survey, report))
+        self.monitor.with_machine(&region, |machine| self.go(machine))
     }
 
-    fn go(
-        &self,
-        region: &Shmem,
-        monitor: &mut Monitor,
-        survey: &Survey,
-        report: &mut Report,
-    ) -> Result<(), QmpError> {
+    fn go(&self, machine: Machine<'_>) -> Result<(), QmpError> {
+        let Machine { region, monitor, survey, report } = machine;
         let plan = Detachment::plan(survey, region);
         match (plan.is_empty(), self.dry_run) {
             (true, _) => report.absent(),
@@ -231,17 +227,11 @@ impl DetachOptions {
 impl StatusOptions {
     fn run(&self) -> Result<u8, Failure> {
         let region = named(self.region.region())?;
-        self.monitor
-            .with_machine(&region, |monitor, survey, report| self.go(&region, monitor, survey, report))
+        self.monitor.with_machine(&region, |machine| self.go(machine))
     }
 
-    fn go(
-        &self,
-        region: &Shmem,
-        monitor: &mut Monitor,
-        survey: &Survey,
-        report: &mut Report,
-    ) -> Result<(), QmpError> {
+    fn go(&self, machine: Machine<'_>) -> Result<(), QmpError> {
+        let Machine { region, monitor, survey, report } = machine;
         if survey.showing(&region.path()).next().is_none() {
             report.missing();
             return Ok(());
