@@ -416,17 +416,12 @@ impl World {
     fn replace(&mut self, index: usize) {
         self.steady = false;
         let side = &self.sides[index];
-        let tx = Producer::recover(side.memory.clone(), side.rings[0], SALT);
-        let rx = Consumer::resume(side.memory.clone(), side.rings[1], SALT);
-        let (tx, rx) = match (tx, rx) {
-            (Ok(tx), Ok(rx)) => (tx, rx),
-            (tx, rx) => {
-                assert!(!self.honest, "{:?} {:?} and nobody lied", tx.err(), rx.err());
-                return self.broke(index, "it cannot be taken over");
-            }
+        let link = match Link::recover(&side.memory, (side.rings[0], SALT), (side.rings[1], SALT)) {
+            Ok(link) => link,
+            Err(fault) => return self.broke(index, &fault.to_string()),
         };
         self.reached.replaced += 1;
-        let next = Side::new(side.memory.clone(), side.rings, Link::new(tx, rx), side.life + 1);
+        let next = Side::new(side.memory.clone(), side.rings, link, side.life + 1);
         let incarnation = Incarnation::of(next.life);
         self.sides[index] = next;
         let peer = &mut self.sides[1 - index];

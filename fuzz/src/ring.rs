@@ -9,7 +9,7 @@ mod seeds;
 
 use std::ops::Range;
 
-use ivring_proto::layout::{RingPlace, control_word};
+use ivring_proto::layout::{MAX_POSITION, RingPlace, control_word, is_position};
 use ivring_proto::ring::{Class, Consumer, Fault, HEADER, Producer, PushError, Record, walk};
 
 use crate::memory::Mapping;
@@ -20,8 +20,6 @@ const SALT: u64 = 0xabcd_ef01_2345_6789;
 const PRODUCER: u64 = 0;
 const CONSUMER: u64 = 128;
 const DATA: u64 = 256;
-/// No session begins at or above this position, nor at one that is not aligned.
-const MAX_POSITION: u64 = 1 << 62;
 /// Calls of one input.
 const MOST_CALLS: u32 = 400;
 
@@ -122,7 +120,7 @@ impl World {
             rx,
             tx_memory,
             rx_memory,
-            honest: start.is_multiple_of(8) && start <= MAX_POSITION,
+            honest: is_position(start),
             sent: Vec::new(),
             taken: 0,
             marked_to: start,

@@ -15,9 +15,11 @@
 //! ```
 
 mod geometry;
+mod position;
 mod superblock;
 
 pub use geometry::{ChannelPlace, Geometry, GeometryError, RingPlace};
+pub use position::{MAX_POSITION, is_position};
 pub use superblock::{
     MAGIC, RegionState, Superblock, SuperblockError, Version, VersionRange, WrongWord, mend_superblock,
     read_superblock, read_superblock_of, write_state, write_superblock, write_versions,

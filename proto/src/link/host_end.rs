@@ -12,9 +12,6 @@ use crate::session::{
 };
 use core::time::Duration;
 
-/// Positions at or above this are not believed: no ring gets there in a thousand years.
-const MAX_POSITION: u64 = 1 << 62;
-
 /// Messages and requests to a guest that ended before it received them: the first `count` of those that were sent from
 /// `first` on. What was sent to the guest's next session may have been sent already when this is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use super::envelope::{Decoded, ENVELOPE, EnvelopeError, Kind, MAX_TOPIC, Status, Topic, decode, encode};
 use super::fragment::{FRAGMENT, Fragment};
+use crate::layout::{RingPlace, is_position};
 use crate::memory::Memory;
 use crate::ring::{Class, Consumer, Fault, Producer, PushError, Record, View};
 use crate::session::{BEAT, EntryError};
@@ -137,6 +138,29 @@ impl<M: Memory> Link<M> {
             counters: Counters::default(),
             next_hint_look: Duration::ZERO,
             behind_since: None,
+        }
+    }
+
+    /// Takes over from a program that died: the ring that it produced into, and the one that it consumed, each with its salt.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`] found: that of [`Producer::recover`] or [`Consumer::resume`], or that a ring stands at no
+    /// [position](is_position). A guest that joins anew would refuse such a one, and to who sends it would look like a
+    /// transfer's number (§7.4).
+    ///
+    /// # Panics
+    ///
+    /// When a ring lies outside the memory.
+    pub fn recover(memory: &M, tx: (RingPlace, u64), rx: (RingPlace, u64)) -> Result<Self, Fault>
+    where
+        M: Clone,
+    {
+        let tx = Producer::recover(memory.clone(), tx.0, tx.1)?;
+        let rx = Consumer::resume(memory.clone(), rx.0, rx.1)?;
+        match [tx.position(), rx.position()].into_iter().find(|position| !is_position(*position)) {
+            Some(position) => Err(Fault::Start { position }),
+            None => Ok(Self::new(tx, rx)),
         }
     }
 
@@ -431,5 +455,47 @@ impl<M: Memory> Link<M> {
         }
         self.rx.commit();
         Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "std", not(loom)))]
+mod tests {
+    use super::*;
+    use crate::layout::MAX_POSITION;
+    use crate::memory::HeapMemory;
+
+    const CAPACITY: u64 = 1024;
+
+    /// The ring of this number, with one record in it that was published at `start`.
+    fn ring(memory: &HeapMemory, index: u64, start: u64) -> RingPlace {
+        let place = RingPlace {
+            producer: 512 * index,
+            consumer: 512 * index + 128,
+            data: 1024 + CAPACITY * index,
+            capacity: CAPACITY,
+        };
+        Consumer::start(memory.clone(), place, 7, start, start);
+        let mut producer = Producer::start(memory.clone(), place, 7, start);
+        producer.push(Kind::Message.code(), Class::Bulk, &[b"eight by"]).unwrap();
+        producer.flush();
+        place
+    }
+
+    #[test]
+    fn a_ring_that_stands_where_none_gets_to_is_not_taken_over() {
+        let last = MAX_POSITION - 24;
+        for [tx_start, rx_start, refused] in [
+            [0, last, 0],
+            [last, 0, 0],
+            [last + 8, 0, MAX_POSITION],
+            [1 << 63, 0, (1 << 63) + 16],
+            [0, MAX_POSITION, MAX_POSITION],
+        ] {
+            let memory = HeapMemory::new(4096);
+            let (tx, rx) = (ring(&memory, 0, tx_start), ring(&memory, 1, rx_start));
+            let taken_over = Link::recover(&memory, (tx, 7), (rx, 7));
+            let refused = (refused > 0).then_some(Fault::Start { position: refused });
+            assert_eq!(taken_over.err(), refused, "{tx_start:#x} {rx_start:#x}");
+        }
     }
 }

@@ -6,8 +6,8 @@ use super::{
     SecondWriter, Uuid, Watch, clear_request, is_still_there, read_answer, read_request, write_request,
 };
 use crate::layout::{
-    ChannelPlace, Geometry, Superblock, Version, cell_word, control_word as word, entry_word, status_word,
-    superblock_word,
+    ChannelPlace, Geometry, Superblock, Version, cell_word, control_word as word, entry_word, is_position,
+    status_word, superblock_word,
 };
 use crate::memory::Memory;
 use core::time::Duration;
@@ -21,8 +21,6 @@ const REFRESH: Duration = Duration::from_millis(200);
 const MAX_BACK_OFF: Duration = Duration::from_secs(1);
 /// Everything but the rings is looked at this often.
 const LOOK: Duration = Duration::from_millis(5);
-/// Positions above this are refused: no ring gets there in a thousand years, and no sum can overflow below it.
-const MAX_POSITION: u64 = 1 << 62;
 
 /// A channel that the host offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,8 +242,7 @@ impl Joiner {
         if !supported.contains(entry.version) {
             return Err(EntryError::Version { channel, found: entry.version, supported });
         }
-        let sane = |position: u64| position.is_multiple_of(8) && position < MAX_POSITION;
-        match [entry.to_host_start, entry.to_guest_start].into_iter().find(|position| !sane(*position)) {
+        match [entry.to_host_start, entry.to_guest_start].into_iter().find(|start| !is_position(*start)) {
             Some(position) => Err(EntryError::Start { channel, position }),
             None => Ok(()),
         }

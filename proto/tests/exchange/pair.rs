@@ -70,9 +70,8 @@ impl Side {
 
     /// The program is killed, and another takes over its ends of the rings.
     pub fn replace(&mut self) {
-        let tx = Producer::recover(self.memory.clone(), self.rings[0], 7).unwrap();
-        let rx = Consumer::resume(self.memory.clone(), self.rings[1], 7).unwrap();
-        *self = Self::with(self.memory.clone(), self.rings, Link::new(tx, rx), self.life + 1);
+        let link = Link::recover(&self.memory, (self.rings[0], 7), (self.rings[1], 7)).unwrap();
+        *self = Self::with(self.memory.clone(), self.rings, link, self.life + 1);
     }
 
     /// The life of this program, as the other side is told.

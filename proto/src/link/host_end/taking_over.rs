@@ -1,10 +1,10 @@
 //! What a new host does with a channel that an old one left.
 
-use super::{After, HostEnd, MAX_POSITION};
-use crate::layout::{Geometry, VersionRange, control_word as word, entry_word};
+use super::{After, HostEnd};
+use crate::layout::{Geometry, VersionRange, control_word as word, entry_word, is_position};
 use crate::link::{Counters, Link};
 use crate::memory::Memory;
-use crate::ring::{Consumer, Fault, Producer};
+use crate::ring::Fault;
 use crate::session::{Binding, Channel, CloseReason, EntryError, Phase};
 use core::time::Duration;
 
@@ -23,13 +23,7 @@ impl<M: Memory + Clone> HostEnd<M> {
     ) -> Option<Self> {
         let place = geometry.channel(index)?;
         let channel = Channel::recover(&memory, place, now, stale_after, remembered);
-        let sane = |position: u64| {
-            if position.is_multiple_of(8) && position < MAX_POSITION {
-                position
-            } else {
-                place.first_position
-            }
-        };
+        let sane = |position: u64| if is_position(position) { position } else { place.first_position };
         let mut end = HostEnd {
             to_host: sane(memory.load(place.to_host.consumer + word::HEAD)),
             to_guest: sane(memory.load(place.to_guest.producer + word::HINT)),
@@ -91,12 +85,7 @@ impl<M: Memory + Clone> HostEnd<M> {
     /// Both rings as an earlier host left them, where they make sense.
     fn recovered_link(&self, binding: &Binding) -> Result<Link<M>, Fault> {
         let place = self.channel.place();
-        let tx = Producer::recover(self.memory.clone(), place.to_guest, binding.to_guest_salt)?;
-        let rx = Consumer::resume(self.memory.clone(), place.to_host, binding.salt)?;
-        match tx.position().max(rx.position()) {
-            // What a guest would refuse when it joins anew.
-            position if position >= MAX_POSITION => Err(Fault::Start { position }),
-            _ => Ok(Link::new(tx, rx)),
-        }
+        let (tx, rx) = ((place.to_guest, binding.to_guest_salt), (place.to_host, binding.salt));
+        Link::recover(&self.memory, tx, rx)
     }
 }
