@@ -14,6 +14,7 @@ use crate::witness::{HOST, Witness, details};
 
 /// Pings a guest for some seconds while something is done; every one is answered.
 fn undisturbed(daemon: &Daemon<'_>, guest: &str, done_meanwhile: impl FnOnce()) {
+    daemon.wait_for_guest(guest, "attached");
     thread::scope(|scope| {
         let pings = scope.spawn(|| {
             let answer = daemon.ivring(&["ping", guest, "--count", "400", "--interval", "0.005", "--json"]);
