@@ -476,7 +476,7 @@ mod tests {
         };
         Consumer::start(memory.clone(), place, 7, start, start);
         let mut producer = Producer::start(memory.clone(), place, 7, start);
-        producer.push(Kind::Message.code(), Class::Bulk, &[b"eight by"]).unwrap();
+        producer.push(Kind::Message.code(), Class::Bulk, &[b"eight by"]).expect("there is room");
         producer.flush();
         place
     }
