@@ -266,7 +266,7 @@ impl Lab {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if it cannot be started.
+    /// As [`Process::start`].
     pub fn spawn(&self, name: &str, command: Command) -> Result<Process, Error> {
         Process::start(name, &command, &self.logs.join(format!("{name}.log")), &self.keeper)
     }

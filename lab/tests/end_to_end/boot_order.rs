@@ -42,7 +42,7 @@ fn an_empty_region_made_at_boot_serves_whoever_comes_first() {
     wait_until_attached(&mut second);
 
     for (plan, (region, inode)) in plans.iter().zip(regions.iter().zip(inodes)) {
-        daemon.assert_answers(&plan.name);
+        daemon.assert_answers_soon(&plan.name);
         assert_eq!(daemon.wait_for_guest(&plan.name, "attached")["region"], region.name());
         let file = fs::metadata(region.path()).expect("it is there");
         assert_eq!(

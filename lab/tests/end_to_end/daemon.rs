@@ -105,16 +105,18 @@ impl<'a> Daemon<'a> {
         })
     }
 
-    /// Pings a guest three times, which is attached by what it says itself: the daemon sees that a moment later.
-    pub fn assert_answers(&self, guest: &str) {
-        let (name, port) = guest.split_once(':').map_or((guest, None), |(name, port)| (name, Some(port)));
-        let is_it = |listed: &Value| {
-            (listed["name"] == name || listed["guest"] == name)
-                && port.is_none_or(|port| listed["port"] == port)
-        };
+    /// As [`assert_answers`](Self::assert_answers), of a guest that says itself that it is attached: the daemon sees that a
+    /// moment later.
+    pub fn assert_answers_soon(&self, guest: &str) {
         wait_for(&format!("{guest} attached"), || {
-            self.guests().iter().any(|listed| is_it(listed) && listed["state"] == "attached").then_some(())
+            let is_it = |listed: &Value| listed["name"] == guest && listed["state"] == "attached";
+            self.guests().iter().any(is_it).then_some(())
         });
+        self.assert_answers(guest);
+    }
+
+    /// Pings a guest three times, which is listed as attached.
+    pub fn assert_answers(&self, guest: &str) {
         let answer = self.ivring(&["ping", guest, "--count", "3", "--interval", "0", "--json"]);
         assert_eq!(answer.status, Some(0), "{answer:?}");
         let pings: Value = serde_json::from_str(&answer.output).expect("ping --json prints JSON");

@@ -85,7 +85,7 @@ fn a_device_is_joined_and_let_go_and_joined_again_while_the_guest_runs() {
             let attached = machine.qmp(&program, "attach", 0, &[&of_region[..], &["--bus", bus]].concat());
             assert_eq!((&attached["state"], &attached["done"]), (&"ok".into(), &true.into()), "{attached}");
             wait_until_attached(&mut machine.guest);
-            daemon.assert_answers(machine.name);
+            daemon.assert_answers_soon(machine.name);
             let there = machine.qmp(&program, "status", 0, &of_region);
             assert_eq!(there["guest"], "mapped", "{there}");
             let place = format!("0000:{}", there["address"].as_str().expect("it has an address"));
@@ -105,6 +105,6 @@ fn a_device_is_joined_and_let_go_and_joined_again_while_the_guest_runs() {
         assert_eq!(machine.agent(), agent, "it is still the same process");
     }
     for name in ["web1", "db1"] {
-        daemon.assert_answers(name);
+        daemon.assert_answers_soon(name);
     }
 }

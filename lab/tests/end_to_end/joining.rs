@@ -61,7 +61,7 @@ fn a_guest_that_was_there_before_the_daemon_says_what_it_waits_for_and_joins() {
 
     let daemon = Daemon::start(&lab, &["--region", region.name()]);
     wait_until_attached(&mut guest);
-    daemon.assert_answers("web1");
+    daemon.assert_answers_soon("web1");
 
     // Somebody who says he is this guest, and is not, while it lives.
     let arguments = ["run", "--once", "--region", &path, "--id", &uuid, "--name", "impostor"];
@@ -106,7 +106,7 @@ fn one_guest_more_than_channels_is_refused_until_one_is_free() {
 
     first.signal(Signal::SIGTERM).expect("it runs");
     wait_until_attached(&mut web2);
-    daemon.assert_answers("web2");
+    daemon.assert_answers_soon("web2");
     daemon.assert_answers("web1");
 }
 

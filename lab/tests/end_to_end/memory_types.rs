@@ -98,7 +98,7 @@ fn rings_are_mapped_write_combining_and_control_pages_uncached_when_asked_for() 
     let both = [range(0, rings, "uncached-minus"), range(rings, SIZE, "write-combining")];
     assert_eq!(mapped(&mut guest, begin), both);
 
-    daemon.assert_answers("web1");
+    daemon.assert_answers_soon("web1");
     exchange_long_messages(&lab, &daemon, &mut guest);
     let listed = daemon.wait_for_guest("web1", "attached");
     assert_eq!(listed["memory"]["type"], "write-combining", "{listed}");

@@ -156,5 +156,5 @@ fn the_operator_sees_a_guest_paused_gone_and_back() {
     daemon.wait_for_line(&["web1", "the virtual machine is gone, or its device"]);
     let mut guest = boot(&lab, &plan);
     assert_eq!(wait_until_attached(&mut guest), channel);
-    daemon.assert_answers("web1");
+    daemon.assert_answers_soon("web1");
 }

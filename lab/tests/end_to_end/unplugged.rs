@@ -35,7 +35,7 @@ fn an_agent_outlives_its_device_and_joins_it_when_it_is_back() {
     wait_until_attached(guest);
     let after = status(guest).expect("it answers");
     assert_eq!(after["pid"], before["pid"], "it is still the same process");
-    daemon.assert_answers("web1");
+    daemon.assert_answers_soon("web1");
 }
 
 /// Both doctors walk to the end of their chains.

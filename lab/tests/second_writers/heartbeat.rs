@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
+use ivring_proto::layout::{PAGE, status_word};
+
 use crate::setup::wait_for;
 
-/// Where it is: in the second page.
-const AT: u64 = 4096 + 8;
+/// Where it is: in the status page, the second one.
+const AT: u64 = PAGE + status_word::HEARTBEAT;
 
 /// The heartbeat as it is now.
 pub fn read(region: &str) -> [u8; 8] {

@@ -37,7 +37,7 @@ fn the_operator_reads_what_happened_and_everybody_joins_anew() {
     agent::kill(other);
     agent::let_back(other);
     agent::wait_until_attached(other);
-    daemon.assert_answers("web1");
+    daemon.assert_answers_soon("web1");
     saved.revert(SNAPSHOT).expect("it can be put back");
 
     daemon.wait_for_line(&["somebody else writes here", "a snapshot or a copy was put back"]);
@@ -48,7 +48,7 @@ fn the_operator_reads_what_happened_and_everybody_joins_anew() {
     for (guest, name) in [(saved, "db1"), (&mut *other, "web1")] {
         daemon.wait_for_guest(name, "attached");
         agent::wait_until_attached(guest);
-        daemon.assert_answers(name);
+        daemon.assert_answers_soon(name);
     }
     other
         .wait_for_line("detached: somebody else writes", crate::setup::LIMIT)

@@ -1,7 +1,7 @@
-//! Positions in a ring: bytes since its channel was formatted.
+//! Positions in a ring: byte counts that go on from session to session.
 
 /// Positions stay below this. No ring gets there in a thousand years, no sum overflows below it, and the numbers of
-/// messages that are no positions begin above.
+/// transfers begin above.
 pub const MAX_POSITION: u64 = 1 << 62;
 
 /// Whether a record of a session can begin at `position`: a multiple of 8 below [`MAX_POSITION`].
